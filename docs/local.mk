@@ -1,0 +1,3 @@
+# Manual pages and the documents that go into a release.
+
+EXTRA_DIST += docs/dependencies.md

@@ -1,0 +1,1 @@
+# The bank: public headers only, linked with libstele.la.

@@ -1,0 +1,3 @@
+# Storey 2: types, codecs, messages.
+
+libstele_core_la_SOURCES +=

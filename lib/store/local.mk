@@ -1,0 +1,3 @@
+# Storey 3: the store front.
+
+libstele_core_la_SOURCES +=

@@ -1,0 +1,1 @@
+# The contract suite: every clause over every backend.

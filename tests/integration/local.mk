@@ -1,0 +1,1 @@
+# Tests of whole programs: the command, the example, the library as installed.

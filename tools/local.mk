@@ -1,0 +1,1 @@
+# The `stele` command: public headers only, linked with libstele.la.
