@@ -28,6 +28,13 @@ enum { STELE_UUID_TEXT_SIZE = 37 }; /* 36 characters and a NUL */
  */
 STELE_API struct stele_uuid stele_uuid_new(void);
 
+/*
+ * The UUID of version 5 (SHA-1) of a name in a name space: the same two always
+ * give the same UUID, so that what is derived from an id can be made again.
+ * Never fails. Thread-safe.
+ */
+STELE_API struct stele_uuid stele_uuid_derive(const struct stele_uuid *name_space, struct stele_slice name);
+
 /* Write a UUID in its canonical text form: 36 lower-case characters, NUL-terminated. */
 STELE_API void stele_uuid_print(const struct stele_uuid *uuid, char text[STELE_UUID_TEXT_SIZE]);
 

@@ -1,0 +1,20 @@
+/*
+ * stele.h - everything a program needs: include this, or the parts by name.
+ */
+#ifndef STELE_H
+#define STELE_H
+
+#include <stele/aggregate.h>
+#include <stele/base.h>
+#include <stele/clock.h>
+#include <stele/cloudevents.h>
+#include <stele/error.h>
+#include <stele/limits.h>
+#include <stele/log.h>
+#include <stele/memory.h>
+#include <stele/message.h>
+#include <stele/store.h>
+#include <stele/type.h>
+#include <stele/uuid.h>
+
+#endif

@@ -1,0 +1,209 @@
+/*
+ * stele/spi/store.h - for people who write a store: what a backend must do.
+ *
+ * The front (stele/store.h) checks every argument once and calls the backend
+ * through a table of functions. The backend stores; it never calls the front.
+ * All that is alike in every backend (what an expectation means, when an append
+ * is a repetition) is here as functions that backends share.
+ *
+ * This interface is for code compiled together with the library: it may change
+ * between minor versions.
+ */
+#ifndef STELE_SPI_STORE_H
+#define STELE_SPI_STORE_H
+
+#include <stele/store.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * One event as it is stored. Every slice is borrowed. Which of the attributes
+ * are in `meta` is the message layer's affair (docs/file-format.md): a backend
+ * keeps the bytes.
+ */
+struct stele_record {
+    uint64_t position;
+    uint64_t version;
+    struct stele_slice stream; /* NUL-terminated */
+    struct stele_slice type;   /* NUL-terminated */
+    uint32_t type_version;
+    bool id_is_uuid;           /* id: the 16 bytes of `uuid`, or else the text in `id` */
+    struct stele_uuid uuid;
+    struct stele_slice id;
+    int64_t time;
+    struct stele_slice meta;
+    struct stele_slice payload; /* absent (NULL) for a message without one */
+};
+
+struct stele_stream_expectation {
+    struct stele_slice stream;
+    struct stele_expected expected;
+};
+
+/*
+ * One caller's append, in a group of them. The front has checked names, limits
+ * and that no id is twice in it. The backend sets `status`, `error` (the front
+ * owns it) and, on STELE_OK, `result`.
+ */
+struct stele_append_member {
+    const struct stele_record *records; /* position and version are 0: the backend assigns them */
+    size_t record_count;
+    const struct stele_stream_expectation *expectations;
+    size_t expectation_count;
+
+    stele_status status;
+    stele_error *error;
+    struct stele_appended result;
+};
+
+/* What a read wants, checked by the front. */
+struct stele_scan {
+    struct stele_slice stream;   /* absent: the global order */
+    struct stele_slice category; /* absent: all */
+    struct stele_slice type;     /* pattern; absent: all */
+    uint64_t after;              /* version or position, exclusive, in the direction of reading; 0: from the start
+                                    (the newest when backwards) */
+    uint64_t until;              /* highest version or position wanted; never 0, STELE_VERSION_MAX for the head */
+    bool has_until_time;
+    int64_t until_time;
+    bool backwards;
+    uint64_t limit;              /* records to visit; never 0 */
+};
+
+/* How a read ended. `head` and the stream's facts are of the snapshot it read. */
+struct stele_scan_end {
+    uint64_t head;           /* last position of the store */
+    uint64_t stream_version; /* of the scan's stream; 0 without one or if it is missing */
+    uint64_t last;           /* version or position up to which the scan has looked, matching or not */
+    bool done;               /* nothing is left: as opposed to stopped by the visitor, the limit or a bound on work */
+};
+
+/* Called for each record, which is lent for the call; false stops. Must not call the store. */
+typedef bool stele_record_visit(void *context, const struct stele_record *record);
+
+/* A parameter of the URL, decoded. */
+struct stele_url_parameter {
+    const char *name;
+    const char *value;
+};
+
+struct stele_open_request {
+    const char *location; /* the URL without scheme and parameters */
+    const struct stele_url_parameter *parameters;
+    size_t parameter_count;
+    enum stele_open_mode mode;
+    const struct stele_clock *clock;
+};
+
+struct stele_store_ops;
+
+/* What every backend's handle begins with. */
+struct stele_backend {
+    const struct stele_store_ops *ops;
+};
+
+/*
+ * The functions of a backend. All may block. Except where said, each may be
+ * called by any number of threads at once; the backend takes its own locks and
+ * holds none while it calls a visitor that would keep a writer waiting.
+ * Errors are those of the front's function; all slots are required.
+ */
+struct stele_store_ops {
+    size_t size;        /* of this struct */
+    const char *scheme; /* "sqlite" */
+
+    /* Open or create. A parameter it does not know is STELE_INVALID. */
+    stele_status (*open)(const struct stele_open_request *request, struct stele_backend **out, stele_error **error);
+
+    /* Called once, when no other call is running. */
+    void (*close)(struct stele_backend *backend);
+
+    /*
+     * Append a group in one transaction: each member that may be written is,
+     * with its versions and positions assigned in member order; the others get
+     * their own status and disturb nobody. No member is STELE_OK before all is
+     * durable. One thread at a time: the front sees to it.
+     */
+    void (*append)(struct stele_backend *backend, struct stele_append_member *members, size_t count);
+
+    /*
+     * Visit records in order, in one snapshot: a version-gap in a stream or a
+     * checksum that does not fit is STELE_CORRUPT with "position", and
+     * `end->last` is then that record's place, so that a reader can go on
+     * behind it. A backend may stop early, with `end->done` false, to keep a
+     * snapshot short.
+     */
+    stele_status (*read)(struct stele_backend *backend, const struct stele_scan *scan, stele_record_visit *visit,
+                         void *context, struct stele_scan_end *end, stele_error **error);
+
+    /* Visit the record with the id of `wanted`; no visit if there is none. */
+    stele_status (*find)(struct stele_backend *backend, const struct stele_record *wanted, stele_record_visit *visit,
+                         void *context, stele_error **error);
+
+    /* Visit streams by name. `query` is never NULL, its limit never 0. */
+    stele_status (*streams)(struct stele_backend *backend, const struct stele_stream_query *query,
+                            stele_stream_visit *visit, void *context, stele_error **error);
+
+    /* Wait for a commit behind `position`, by whichever process. */
+    stele_status (*wait)(struct stele_backend *backend, uint64_t position, uint32_t timeout_ms, uint64_t *head,
+                         stele_error **error);
+
+    stele_status (*stats)(struct stele_backend *backend, struct stele_stats *out, stele_error **error);
+
+    /*
+     * Check what is below the records: files, indexes, interned names. Faults
+     * are told to `options->fault` and counted in `out->faults`; the status is
+     * about carrying out the check. Rows are checked by the front, by reading.
+     */
+    stele_status (*verify)(struct stele_backend *backend, const struct stele_verify_options *options,
+                           struct stele_verified *out, stele_error **error);
+};
+
+/*
+ * How a backend shows its present state, inside its transaction, to the rules
+ * below. Slices it gives out must live until the rules return.
+ */
+struct stele_append_view {
+    /* The version of a stream; 0 if it is missing. */
+    stele_status (*version)(void *context, struct stele_slice stream, uint64_t *out, stele_error **error);
+    /* The stored record with the id of `wanted`. */
+    stele_status (*find)(void *context, const struct stele_record *wanted, struct stele_record *out, bool *found,
+                         stele_error **error);
+    /* Up to 16 events of a stream behind a version, oldest first. */
+    stele_status (*behind)(void *context, struct stele_slice stream, uint64_t version, struct stele_conflict *conflict,
+                           stele_error **error);
+    void *context;
+};
+
+/*
+ * Do all expectations of a member hold? STELE_OK, or STELE_CONFLICT with the
+ * facts in `member->error`, or what the view failed with.
+ */
+STELE_API stele_status stele_append_rules_expect(const struct stele_append_view *view,
+                                                 struct stele_append_member *member);
+
+/*
+ * Is a member a repetition? STELE_OK with `*repeated` set and `member->result`
+ * filled with the original versions and positions if all its ids are stored, in
+ * its order, in its streams, with its types and payloads; STELE_OK with
+ * `*repeated` false if none is stored; STELE_ID_REUSE otherwise.
+ */
+STELE_API stele_status stele_append_rules_repeat(const struct stele_append_view *view,
+                                                 struct stele_append_member *member, bool *repeated);
+
+/*
+ * Both together, in the order that makes retries safe: a repetition is OK
+ * whatever was expected. On STELE_OK with `*repeated` false the member is to
+ * be written. (A backend whose id index reports a duplicate while writing may
+ * check the expectations first and ask for the repetition only then.)
+ */
+STELE_API stele_status stele_append_rules(const struct stele_append_view *view, struct stele_append_member *member,
+                                          bool *repeated);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,303 @@
+/*
+ * stele/store.h - the append-only log: streams of events, one global order.
+ *
+ *     @example store
+ *     stele_status open_and_append(stele_message *event, stele_error **error)
+ *     {
+ *         stele_store *store = NULL;
+ *         stele_status status = stele_store_open("sqlite:ledger.db", NULL, &store, error);
+ *         if (status != STELE_OK)
+ *             return status;
+ *         struct stele_appended result;
+ *         status = stele_append(store, "account-7", stele_expect_version(3), event, &result, error);
+ *         stele_store_close(store);
+ *         return status;
+ *     }
+ *     @end
+ *
+ * Words. A *stream* is the history of one thing; its *version* is the number of
+ * events ever written to it: 0 for none, and the first event is version 1. A
+ * *position* is an event's place in the one order of the whole store; it only
+ * grows, is never used twice, and may have holes. `after` is always exclusive.
+ *
+ * A store is thread-safe. A cursor is used by one thread at a time. After
+ * fork() the child must not use a store or cursor of its parent: each call
+ * says so with STELE_FORKED, and closing one there frees nothing.
+ */
+#ifndef STELE_STORE_H
+#define STELE_STORE_H
+
+#include <stele/base.h>
+#include <stele/clock.h>
+#include <stele/error.h>
+#include <stele/limits.h>
+#include <stele/message.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct stele_store stele_store;
+typedef struct stele_cursor stele_cursor;
+
+enum stele_open_mode {
+    STELE_OPEN_CREATE,   /* create the store if it is not there */
+    STELE_OPEN_EXISTING, /* STELE_NOT_FOUND if it is not there */
+    STELE_OPEN_READ_ONLY /* neither create nor write: appends are STELE_READ_ONLY */
+};
+
+struct stele_store_options {
+    size_t size;
+    enum stele_open_mode mode;
+    const struct stele_clock *clock; /* default stele_clock_system(); must outlive the store */
+    size_t payload_limit;            /* bytes of one payload; default STELE_PAYLOAD_DEFAULT, at most STELE_PAYLOAD_MAX */
+};
+
+/*
+ * Open a store.
+ *
+ *   memory:                     in this process's memory, gone when closed
+ *   sqlite:PATH[?NAME=VALUE&..] one SQLite file
+ *   PATH                        the same, the path taken literally
+ *
+ * Parameters of sqlite:
+ *
+ *   sync=full     every append is synced to disk before it is acknowledged (default)
+ *   sync=normal   a power cut may take back the last acknowledged appends; a killed process loses nothing
+ *   sync=off      a power cut may damage the file
+ *   busy=MS       how long to wait for a writer in another process; default 5000
+ *   mmap=BYTES    memory-mapped reads; default 0 (off), see docs/stores.md
+ *   vfs=NAME      an SQLite VFS registered in this process
+ *   accept=wal-damage   open in spite of a damaged write-ahead log and lose the commits behind the damage
+ *
+ * A new file is made complete under another name and then renamed: there is a
+ * whole store or none. Errors: STELE_NOT_FOUND; STELE_DENIED; STELE_READ_ONLY
+ * (a directory or medium that cannot be written, opened for writing);
+ * STELE_INVALID (a directory, a device, a file with a second hard link, an
+ * unknown scheme or parameter); STELE_FOREIGN (another program's file, or its
+ * schema was changed); STELE_TOO_NEW; STELE_CORRUPT (truncated or damaged; the
+ * message says what is at risk and how to go on); STELE_BUSY; STELE_FULL;
+ * STELE_IO; STELE_NO_MEMORY. The error has "path".
+ */
+STELE_API stele_status stele_store_open(const char *url, const struct stele_store_options *options,
+                                        stele_store **out, stele_error **error);
+
+/* Close a store; NULL is allowed. Every cursor must be closed before, and no other thread may be in a call. */
+STELE_API void stele_store_close(stele_store *store);
+
+/* What a stream must be before an append (enum stele_expect in stele/error.h). */
+struct stele_expected {
+    enum stele_expect expect;
+    uint64_t version; /* of STELE_EXPECT_VERSION; 0 there means the same as STELE_EXPECT_NO_STREAM */
+};
+
+static inline struct stele_expected stele_expect_any(void)
+{
+    struct stele_expected expected = {STELE_EXPECT_ANY, 0};
+    return expected;
+}
+static inline struct stele_expected stele_expect_no_stream(void)
+{
+    struct stele_expected expected = {STELE_EXPECT_NO_STREAM, 0};
+    return expected;
+}
+static inline struct stele_expected stele_expect_exists(void)
+{
+    struct stele_expected expected = {STELE_EXPECT_EXISTS, 0};
+    return expected;
+}
+static inline struct stele_expected stele_expect_version(uint64_t version)
+{
+    struct stele_expected expected = {STELE_EXPECT_VERSION, version};
+    return expected;
+}
+
+/* One event and the stream it goes to. */
+struct stele_write {
+    const char *stream;
+    const stele_message *event;
+};
+
+/* A condition on a stream, written to or not. */
+struct stele_expectation {
+    const char *stream;
+    struct stele_expected expected;
+};
+
+/*
+ * What is appended in one atomic step: all of it or nothing, contiguous in the
+ * global order, in the order given. A stream without an expectation is
+ * appended to whatever it is; a stream has at most one.
+ */
+struct stele_batch {
+    const struct stele_write *writes;
+    size_t write_count;
+    const struct stele_expectation *expectations;
+    size_t expectation_count;
+};
+
+/* What an append did. */
+struct stele_appended {
+    uint64_t version;        /* of the last event written, in its stream; with no events, of the stream of the
+                                first expectation */
+    uint64_t first_position; /* 0 if nothing was to be written */
+    uint64_t last_position;
+    bool created;            /* the stream of the last event did not exist before */
+    bool repeated;           /* the events were stored already (same ids, same content): the first result again */
+};
+
+/*
+ * Append events. It is durable when the call returns STELE_OK (see sync= above).
+ *
+ * STELE_CONFLICT    an expectation does not hold; stele_error_conflict() has the facts. Nothing is written.
+ * STELE_ID_REUSE    an event id is stored already, but not all of the batch is stored, in this order, in these
+ *                   streams, with the same types and payloads. Nothing is written. The error has "id".
+ * STELE_UNKNOWN     an input/output error cut the commit short: it may be stored or not. The store refuses further
+ *                   appends with STELE_IO until it is closed and opened again; then repeat the append to settle it.
+ * STELE_INVALID     a stream name (empty, control characters, not UTF-8, beginning with '$'), a message that is not
+ *                   an event, command, query or reply, a malformed expectation, the same id twice in the batch.
+ * STELE_LIMIT       see stele/limits.h.
+ * STELE_BUSY, STELE_FULL, STELE_READ_ONLY, STELE_IO, STELE_CORRUPT, STELE_NO_MEMORY: nothing is written.
+ *
+ * If all ids of the batch are stored already with the same content, the call
+ * returns STELE_OK with the original result, whatever was expected: repeating
+ * an append is always safe. `result` may be NULL.
+ */
+STELE_API stele_status stele_append_batch(stele_store *store, const struct stele_batch *batch,
+                                          struct stele_appended *result, stele_error **error);
+
+/* Append one event to one stream: stele_append_batch() with a batch of one. */
+STELE_API stele_status stele_append(stele_store *store, const char *stream, struct stele_expected expected,
+                                    const stele_message *event, struct stele_appended *result, stele_error **error);
+
+/*
+ * Which events to read, and in which order. All zero: everything, oldest first.
+ *
+ * With `stream`, `after` and `until` are versions of it; otherwise they are
+ * positions. Reading backwards starts at the newest event, or below `after`
+ * if that is not 0, and goes down to the first.
+ */
+struct stele_query {
+    size_t size;
+    const char *stream;   /* one stream; a missing one has no events, which is no error */
+    const char *category; /* streams whose names begin with this; not together with `stream` */
+    const char *type;     /* a type name or pattern: "bank.money.*" (one level), "bank.>" (the rest) */
+    uint64_t after;       /* exclusive: in the direction of reading */
+    uint64_t until;       /* inclusive: the highest version or position wanted; 0 = the head */
+    bool has_until_time;
+    int64_t until_time;   /* only events whose time is at or before this */
+    bool backwards;
+    uint64_t limit;       /* most events returned; 0 = no limit */
+};
+
+/*
+ * Open a cursor over events. It sees the store as it is at this call: events
+ * appended later are not in it. It holds no transaction and no lock between
+ * steps. STELE_INVALID (argument named; bounds above STELE_VERSION_MAX, a
+ * malformed pattern), STELE_CORRUPT, STELE_IO, STELE_BUSY, STELE_NO_MEMORY.
+ */
+STELE_API stele_status stele_read(stele_store *store, const struct stele_query *query, stele_cursor **out,
+                                  stele_error **error);
+
+/*
+ * The next event, lent until the next step or close (stele_message_ref() keeps
+ * it), or NULL at the end. STELE_CORRUPT, with "position", for a row whose
+ * checksum does not fit; stepping on continues behind it.
+ */
+STELE_API stele_status stele_cursor_next(stele_cursor *cursor, const stele_message **out, stele_error **error);
+
+/* What a cursor knows of the place it reads. */
+struct stele_head {
+    /* Without a limit, or before it is reached: the last position of the store when the cursor was opened, even if
+     * nothing matched. When the limit was reached: the position of the last event returned. */
+    uint64_t position;
+    uint64_t version; /* of the query's stream when the cursor was opened; 0 without one */
+    bool exists;      /* the query's stream was ever written */
+};
+STELE_API struct stele_head stele_cursor_head(const stele_cursor *cursor);
+
+/* Close a cursor; NULL is allowed. */
+STELE_API void stele_cursor_close(stele_cursor *cursor);
+
+/* The event with this id, or at this position; STELE_NOT_FOUND. The caller owns one reference. */
+STELE_API stele_status stele_find(stele_store *store, const char *id, stele_message **out, stele_error **error);
+STELE_API stele_status stele_find_position(stele_store *store, uint64_t position, stele_message **out,
+                                           stele_error **error);
+
+/* A stream as a listing shows it. */
+struct stele_stream {
+    struct stele_slice name;
+    uint64_t version;
+    uint64_t first_position, last_position;
+    int64_t first_time, last_time; /* of its first and last event */
+};
+
+struct stele_stream_query {
+    size_t size;
+    const char *category; /* names that begin with this */
+    const char *after;    /* exclusive: names behind this one, bytewise, in the direction of reading */
+    bool backwards;
+    uint64_t limit;
+};
+
+/* Call `visit` for every stream, by name in bytewise order, until it returns false. The stream is lent for the call;
+ * `visit` must not call the store. Errors as stele_read(). */
+typedef bool stele_stream_visit(void *context, const struct stele_stream *stream);
+STELE_API stele_status stele_streams(stele_store *store, const struct stele_stream_query *query,
+                                     stele_stream_visit *visit, void *context, stele_error **error);
+
+/*
+ * Wait until the store holds an event behind `position`, written by whichever
+ * process. STELE_OK with the head in `*head` (may be NULL), or STELE_TIMEOUT
+ * after `timeout_ms` milliseconds. Does not poll the tables.
+ */
+STELE_API stele_status stele_wait(stele_store *store, uint64_t position, uint32_t timeout_ms, uint64_t *head,
+                                  stele_error **error);
+
+/* A store in numbers. */
+struct stele_stats {
+    uint64_t events;
+    uint64_t streams;
+    uint64_t types;
+    uint64_t head;        /* last position */
+    uint64_t bytes;       /* on disk without its log, or in memory */
+    uint64_t log_bytes;   /* of the write-ahead log */
+    const char *backend;  /* "sqlite"; static */
+    const char *durability; /* what an acknowledged append survives: "power loss", "process death", "nothing"; static */
+    const char *library;  /* version of the library beneath; static */
+};
+STELE_API stele_status stele_stats(stele_store *store, struct stele_stats *out, stele_error **error);
+
+/* What stele_verify() is asked. */
+struct stele_verify_options {
+    size_t size;
+    uint64_t expect_head; /* a position known from outside: the store must reach at least to it */
+    /* Called for each fault found, with one line of text; may be NULL. */
+    void (*fault)(void *context, const char *text);
+    /* Called now and then with the events checked so far and in all; false stops the check (STELE_TIMEOUT). */
+    bool (*progress)(void *context, uint64_t done, uint64_t all);
+    void *context;
+};
+
+/* What it did. */
+struct stele_verified {
+    uint64_t events;  /* rows whose checksum, version, id and payload were checked */
+    uint64_t streams;
+    uint64_t log_commits; /* commits scanned in the write-ahead log */
+    uint64_t faults;
+};
+
+/*
+ * Check the whole store: the write-ahead log, the file's own structure,
+ * checksums, gapless versions, payloads that decode, unique ids, and the head
+ * against `expect_head`. STELE_CORRUPT if there were faults; `*out` is filled
+ * then too.
+ */
+STELE_API stele_status stele_verify(stele_store *store, const struct stele_verify_options *options,
+                                    struct stele_verified *out, stele_error **error);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
