@@ -1,3 +1,12 @@
 # Storey 2: types, codecs, messages.
 
-libstele_core_la_SOURCES +=
+# Types and codecs.
+libstele_core_la_SOURCES += \
+	lib/message/codec_msgpack.c \
+	lib/message/json.h \
+	lib/message/json_parse.c \
+	lib/message/json_scan.c \
+	lib/message/json_scan.h \
+	lib/message/json_write.c \
+	lib/message/msgpack.h \
+	lib/message/msgpack_read.c
