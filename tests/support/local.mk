@@ -2,12 +2,18 @@
 
 test_support = tests/support/libsupport.la
 if ENABLE_TESTS
-check_LTLIBRARIES += $(test_support)
+check_LTLIBRARIES += tests/support/libsupport.la
 endif
 tests_support_libsupport_la_SOURCES = tests/support/support.c tests/support/support.h
+
+test_programs += tests/support/support_test
+tests_support_support_test_SOURCES = tests/support/support_test.c
+tests_support_support_test_LDADD = $(test_ldadd)
+
+test_scripts += tests/support/driver_test.sh
 
 EXTRA_DIST += \
 	tests/support/coverage.sh \
 	tests/support/driver.sh \
-	tests/support/summary.sh \
-	tests/support/fuzz_replay.c
+	tests/support/fuzz_replay.c \
+	tests/support/summary.sh

@@ -150,9 +150,11 @@ size_t support_every_allocation_fails(support_attempt *attempt, void *context)
         const bool failed = support_allocation_failed();
         support_fail_allocation(0);
         if (status != STELE_OK && (!failed || status != STELE_NO_MEMORY))
-            fail_msg("with allocation %zu failing: %s: %s", n, stele_status_name(status), stele_error_message(error));
+            fail_msg("with allocation %zu failing: %s: %s", n, stele_status_name(status),
+                     stele_error_message(error));
         if (status == STELE_OK && error != NULL)
-            fail_msg("with allocation %zu failing: success, but an error is set: %s", n, stele_error_message(error));
+            fail_msg("with allocation %zu failing: success, but an error is set: %s", n,
+                     stele_error_message(error));
         stele_error_free(error);
         assert_nothing_leaked(before, n);
         /* A success in spite of the failure is fine: the allocation was a luxury. Go on to the next. */
@@ -219,7 +221,8 @@ const char *support_temp_dir(void)
     if (temp_dir[0] != '\0')
         return temp_dir;
     const char *parent = getenv("TMPDIR");
-    const int length = snprintf(temp_dir, sizeof temp_dir, "%s/stele-test-XXXXXX", parent == NULL ? "/tmp" : parent);
+    const int length =
+        snprintf(temp_dir, sizeof temp_dir, "%s/stele-test-XXXXXX", parent == NULL ? "/tmp" : parent);
     assert_in_range(length, 1, (int)sizeof temp_dir - 1);
     if (mkdtemp(temp_dir) == NULL) {
         temp_dir[0] = '\0';
@@ -271,8 +274,8 @@ struct support_random support_seed(void)
     const char *given = getenv("STELE_TEST_SEED");
     struct timespec now = { 0 };
     clock_gettime(CLOCK_REALTIME, &now);
-    const uint64_t seed = given != NULL ? strtoull(given, NULL, 0)
-                                        : (uint64_t)now.tv_sec * 1000000007U + (uint64_t)now.tv_nsec;
+    const uint64_t seed =
+        given != NULL ? strtoull(given, NULL, 0) : (uint64_t)now.tv_sec * 1000000007U + (uint64_t)now.tv_nsec;
     print_message("STELE_TEST_SEED=%" PRIu64 "\n", seed);
     return (struct support_random){ .state = seed };
 }
