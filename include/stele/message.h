@@ -26,6 +26,7 @@
 
 #include <stele/base.h>
 #include <stele/error.h>
+#include <stele/limits.h>
 #include <stele/memory.h>
 #include <stele/type.h>
 #include <stele/uuid.h>
@@ -50,7 +51,7 @@ enum stele_extension_kind { STELE_EXTENSION_TEXT, STELE_EXTENSION_INTEGER, STELE
 
 /* A user's own attribute: name of a-z and 0-9, at most 20; values as CloudEvents has them. */
 struct stele_extension {
-    const char *name;
+    char name[STELE_EXTENSION_NAME_MAX + 1]; /* with a NUL */
     enum stele_extension_kind kind;
     struct stele_slice text; /* of STELE_EXTENSION_TEXT */
     int32_t integer;         /* of STELE_EXTENSION_INTEGER */
@@ -65,8 +66,8 @@ struct stele_extension {
  */
 struct stele_message_options {
     size_t size;
-    const char *id;              /* default: a new UUID of version 7 */
-    const char *source;          /* a URI reference; default "stele" */
+    const char *id;     /* default: a new UUID of version 7 */
+    const char *source; /* a URI reference; default "stele" */
     const char *subject;
     bool has_time;
     int64_t time;                /* with has_time; default: now */
@@ -78,7 +79,7 @@ struct stele_message_options {
     const stele_message *cause;  /* the message that this one answers or follows from */
     const struct stele_extension *extensions;
     size_t extension_count;
-    size_t payload_limit;        /* bytes, encoded; default STELE_PAYLOAD_DEFAULT, at most STELE_PAYLOAD_MAX */
+    size_t payload_limit; /* bytes, encoded; default STELE_PAYLOAD_DEFAULT, at most STELE_PAYLOAD_MAX */
 };
 
 /*
@@ -153,14 +154,14 @@ STELE_API uint64_t stele_message_position(const stele_message *message);
 /* The typed functions of a declared type. */
 #define STELE_DECLARE(name, FIELDS) \
     STELE_DECLARE_STRUCT(name, FIELDS); \
-    __attribute__((unused)) static inline stele_status name##_message( \
-        const struct name *payload, const struct stele_message_options *options, stele_message **out, \
-        stele_error **error) \
+    __attribute__((unused)) static inline stele_status name##_message(const struct name *payload, \
+                                                                      const struct stele_message_options *options, \
+                                                                      stele_message **out, stele_error **error) \
     { \
         return stele_message_new(&name##_type, payload, options, out, error); \
     } \
-    __attribute__((unused)) static inline stele_status name##_read( \
-        const stele_message *message, stele_arena *arena, struct name *out, stele_error **error) \
+    __attribute__((unused)) static inline stele_status name##_read(const stele_message *message, stele_arena *arena, \
+                                                                   struct name *out, stele_error **error) \
     { \
         return stele_message_read(message, &name##_type, arena, out, error); \
     } \

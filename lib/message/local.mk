@@ -10,3 +10,13 @@ libstele_core_la_SOURCES += \
 	lib/message/json_write.c \
 	lib/message/msgpack.h \
 	lib/message/msgpack_read.c
+
+# Messages.
+libstele_core_la_SOURCES += \
+	lib/message/attributes.c \
+	lib/message/attributes.h \
+	lib/message/message.c \
+	lib/message/message.h \
+	lib/message/meta.c \
+	lib/message/syntax.c \
+	lib/message/syntax.h

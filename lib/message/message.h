@@ -1,0 +1,89 @@
+/*
+ * The inside of a message, for the files that make one: message.c from a
+ * payload, cloudevents.c from JSON, the store front from a stored record.
+ *
+ * Attributes that nearly every message has are members; the rest is one
+ * MessagePack map, `meta`, in the form in which a store keeps it:
+ *
+ *   key                                             value
+ *   "source" (unless "stele"), "subject",
+ *   "datacontenttype", "dataschema",
+ *   "correlationid", "causationid", "traceparent"   str
+ *   "messagekind" (unless an event)                 str
+ *   "format"      (unless MSGPACK)                  str: "none" or "bytes"
+ *   "extensions"  (if any)                          map of name to str, int or bool, in the order given
+ *
+ * An empty meta has size 0.
+ */
+#ifndef STELE_MESSAGE_MESSAGE_H
+#define STELE_MESSAGE_MESSAGE_H
+
+#include <stele/message.h>
+
+#include <stdatomic.h>
+
+#include "message/attributes.h"
+#include "message/msgpack.h"
+
+struct stele_message {
+    atomic_uint references; /* 0: lent by a cursor, which owns the bytes */
+    stele_message *self;    /* this message, for what a caller's const does not cover: `references` and `id_text` */
+    enum stele_message_kind kind;
+    enum stele_payload_format format;
+    bool id_is_uuid;
+    struct stele_uuid uuid; /* with id_is_uuid */
+    struct stele_slice id;  /* absent in a lent message of a UUID: printed into id_text when asked for */
+    char id_text[STELE_UUID_TEXT_SIZE];
+    uint32_t type_version;
+    struct stele_slice type;
+    int64_t time;
+    struct stele_slice meta;
+    struct stele_slice payload;
+    struct stele_slice stream; /* absent if not stored */
+    uint64_t version;
+    uint64_t position;
+    size_t allocated; /* bytes of the one allocation */
+};
+
+/*
+ * The one-allocation copy that every way of making a message ends in: takes the
+ * members of `draft` and copies every slice, with a NUL behind each, into the
+ * new message, which has one reference. NULL when memory is out.
+ */
+stele_message *stele__message_seal(const struct stele_message *draft);
+
+/* Fill `kind` and `format` of a message from its meta, which comes from a store row: STELE_CORRUPT if it is not as drawn above. */
+stele_status stele__message_open_meta(struct stele_message *message, stele_error **error);
+
+/* Set `id`, `id_is_uuid` and `uuid` from the text of an id. */
+void stele__message_set_id(struct stele_message *message, struct stele_slice id);
+
+/* The same from a UUID, for a message that is lent: its text is not made before it is asked for. `message` must not
+ * move afterwards. */
+void stele__message_lend_uuid(struct stele_message *message, const struct stele_uuid *uuid);
+
+/* Attributes to become meta. */
+struct stele__attributes {
+    enum stele_message_kind kind;
+    enum stele_payload_format format;
+    struct stele_slice text[STELE__META_TEXTS]; /* absent ones have NULL data */
+    const struct stele_extension *extensions;
+    size_t extension_count;
+};
+
+/* Check attributes and append them as meta to `buffer` (STELE_INVALID with "attribute", STELE_LIMIT). */
+stele_status stele__attributes_encode(const struct stele__attributes *attributes, struct stele__buffer *buffer,
+                                      stele_error **error);
+
+/* Attributes from a meta that was checked. */
+struct stele_slice stele__meta_text(struct stele_slice meta, enum stele__attribute attribute);
+
+/* The user's own attributes of a meta that was checked, one by one: start with stele__meta_extensions(). */
+struct stele__extension_walk {
+    struct stele__mp_reader reader;
+    uint32_t left;
+};
+struct stele__extension_walk stele__meta_extensions(struct stele_slice meta);
+bool stele__extension_next(struct stele__extension_walk *walk, struct stele_extension *out);
+
+#endif
