@@ -1,0 +1,178 @@
+/*
+ * The common part of the benchmark programs: options, rounds, medians, output.
+ */
+#include "bench/bench.h"
+
+#include <argp.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ROUNDS_MAX = 101 };
+
+static int parse_count(const char *text, uint64_t *out)
+{
+    char *end = NULL;
+
+    errno = 0;
+    *out = strtoull(text, &end, 10);
+    return errno == 0 && *text >= '0' && *text <= '9' && *end == '\0' && *out > 0;
+}
+
+static error_t parse_option(int key, char *argument, struct argp_state *state)
+{
+    struct bench *bench = state->input;
+    uint64_t count = 0;
+
+    switch (key) {
+    case 'j':
+        bench->json = fopen(argument, "w");
+        if (!bench->json)
+            argp_failure(state, EXIT_FAILURE, errno, "%s", argument);
+        return 0;
+    case 'd':
+        bench->folder = argument;
+        return 0;
+    case 'o':
+        bench->only = argument;
+        return 0;
+    case 'r':
+        if (!parse_count(argument, &count) || count > ROUNDS_MAX)
+            argp_error(state, "--rounds takes a number from 1 to %d", ROUNDS_MAX);
+        bench->rounds = (unsigned)count;
+        return 0;
+    case 'n':
+        if (!parse_count(argument, &bench->events))
+            argp_error(state, "--events takes a number above 0");
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+void bench_open(struct bench *bench, int argc, char **argv, const char *description)
+{
+    static const struct argp_option options[] = {
+        {"json", 'j', "FILE", 0, "Write one JSON object per case to FILE", 0},
+        {"dir", 'd', "DIR", 0, "Work on the disk that DIR is on (default: the current folder)", 0},
+        {"only", 'o', "CASE", 0, "Run only the cases whose names begin with CASE", 0},
+        {"rounds", 'r', "N", 0, "Rounds per case, the median counts (default 5)", 0},
+        {"events", 'n', "N", 0, "Events of the large log (default 1000000)", 0},
+        {0}};
+    const struct argp argp = {.options = options, .parser = parse_option, .doc = description};
+
+    *bench = (struct bench){.folder = ".", .only = "", .rounds = 5, .events = 1000000};
+    argp_parse(&argp, argc, argv, 0, NULL, bench);
+    printf("%-34s %14s %14s %7s  %s\n", "case", "ours", "other", "ratio", "unit");
+}
+
+void bench_close(struct bench *bench)
+{
+    if (bench->json && fclose(bench->json) != 0) {
+        perror("--json");
+        exit(EXIT_FAILURE);
+    }
+}
+
+bool bench_wants(const struct bench *bench, const char *name)
+{
+    return strncmp(name, bench->only, strlen(bench->only)) == 0;
+}
+
+static int compare_doubles(const void *left, const void *right)
+{
+    const double a = *(const double *)left;
+    const double b = *(const double *)right;
+
+    return (a > b) - (a < b);
+}
+
+static double median(double *figures, unsigned count)
+{
+    qsort(figures, count, sizeof(*figures), compare_doubles);
+    return figures[count / 2];
+}
+
+static void report(const struct bench *bench, const struct bench_case *entry, double ours, double other)
+{
+    if (!entry->other) {
+        printf("%-34s %14.3f %14s %7s  %s\n", entry->name, ours, "-", "-", entry->unit);
+        if (bench->json)
+            fprintf(bench->json, "{\"name\":\"%s\",\"ours\":%.3f,\"other\":null,\"ratio\":null,\"unit\":\"%s\"}\n",
+                    entry->name, ours, entry->unit);
+    } else {
+        printf("%-34s %14.3f %14.3f %7.3f  %s\n", entry->name, ours, other, ours / other, entry->unit);
+        if (bench->json)
+            fprintf(bench->json, "{\"name\":\"%s\",\"ours\":%.3f,\"other\":%.3f,\"ratio\":%.4f,\"unit\":\"%s\"}\n",
+                    entry->name, ours, other, ours / other, entry->unit);
+    }
+    fflush(stdout);
+}
+
+void bench_run(struct bench *bench, const struct bench_case *entry)
+{
+    double ours[ROUNDS_MAX];
+    double other[ROUNDS_MAX];
+
+    if (!bench_wants(bench, entry->name))
+        return;
+    for (unsigned round = 0; round < bench->rounds; round++) {
+        /* Whoever comes second finds warmer caches: take turns. */
+        if (entry->other && round % 2 == 1)
+            other[round] = entry->other(entry->context);
+        ours[round] = entry->ours(entry->context);
+        if (entry->other && round % 2 == 0)
+            other[round] = entry->other(entry->context);
+    }
+    report(bench, entry, median(ours, bench->rounds), entry->other ? median(other, bench->rounds) : 0);
+}
+
+double bench_seconds(void)
+{
+    const struct stele_clock *clock = stele_clock_system();
+
+    return (double)clock->monotonic(clock->context) / 1e9;
+}
+
+static long read_status(const char *name)
+{
+    FILE *status = fopen("/proc/self/status", "r");
+    char line[256];
+    long kilobytes = 0;
+
+    while (status && fgets(line, sizeof(line), status)) {
+        if (strncmp(line, name, strlen(name)) == 0)
+            kilobytes = strtol(line + strlen(name), NULL, 10);
+    }
+    if (status)
+        fclose(status);
+    return kilobytes;
+}
+
+long bench_resident(void)
+{
+    return read_status("VmRSS:");
+}
+
+long bench_peak(void)
+{
+    return read_status("VmHWM:");
+}
+
+void bench_reset_peak(void)
+{
+    FILE *clear = fopen("/proc/self/clear_refs", "w");
+
+    if (clear) {
+        fputs("5", clear); /* see proc(5): resets VmHWM to the present size */
+        fclose(clear);
+    }
+}
+
+void bench_must(stele_status status, stele_error *error, const char *doing)
+{
+    if (status == STELE_OK)
+        return;
+    fprintf(stderr, "%s: %s\n", doing, error ? stele_error_message(error) : stele_status_text(status));
+    exit(EXIT_FAILURE);
+}

@@ -1,0 +1,51 @@
+/*
+ * Benchmarks that compare: every case runs "ours" and "other" in turn, in one
+ * process, round after round, so that a noisy machine disturbs both alike. A
+ * case prints the median of each and their ratio; --json writes the same as one
+ * object a line: {"name", "ours", "other", "ratio", "unit"}.
+ */
+#ifndef BENCH_BENCH_H
+#define BENCH_BENCH_H
+
+#include <stele.h>
+
+#include <stdio.h>
+
+struct bench {
+    const char *folder; /* where files go; its disk is the one measured */
+    const char *only;   /* run the cases whose names begin with this */
+    unsigned rounds;    /* per case */
+    uint64_t events;    /* of the large log */
+    FILE *json;
+};
+
+/* One side of a case: does its work and returns the figure, in the case's unit. */
+typedef double bench_side(void *context);
+
+struct bench_case {
+    const char *name;
+    const char *unit;
+    bench_side *ours;
+    bench_side *other; /* NULL: the figure stands alone */
+    void *context;
+};
+
+/* Read --json FILE, --dir DIR, --only CASE, --rounds N, --events N; exits on a usage error. */
+void bench_open(struct bench *bench, int argc, char **argv, const char *description);
+void bench_close(struct bench *bench);
+
+bool bench_wants(const struct bench *bench, const char *name);
+void bench_run(struct bench *bench, const struct bench_case *entry);
+
+/* Seconds from an arbitrary start. */
+double bench_seconds(void);
+
+/* Kilobytes of memory resident now, and the most since bench_reset_peak() (Linux; 0 elsewhere). */
+long bench_resident(void);
+long bench_peak(void);
+void bench_reset_peak(void);
+
+/* Ends the program with the message of the error when `status` is not STELE_OK. */
+void bench_must(stele_status status, stele_error *error, const char *doing);
+
+#endif

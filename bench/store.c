@@ -1,0 +1,520 @@
+/*
+ * The store against bare SQLite: the same rows, indexes, pragmas and disk.
+ *
+ * Each case has its own files in the folder given. "Other" is SQLite driven by
+ * hand with prepared statements on a file of the same schema (docs/file-format.md),
+ * which a store made and left empty. Bare rows get a constant for a checksum
+ * and a version counted in the program: that work is ours to pay for.
+ */
+#include "bench/bench.h"
+
+#include <inttypes.h>
+#include <sqlite3.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { PAYLOAD_TEXT = 100, SINGLE_APPENDS = 2000, BATCH = 100, BATCHES = 100, STREAMS = 1000 };
+
+/* About 128 bytes of MessagePack: three field names, two numbers, a text. */
+#define READING(FIELD, T) \
+    FIELD(T, INT64, amount) \
+    FIELD(T, INT64, serial) \
+    FIELD(T, TEXT, text)
+STELE_DECLARE(reading, READING);
+STELE_DEFINE_EVENT(reading, "bench.reading.taken", 1, READING);
+
+#define METER(FIELD, T) FIELD(T, INT64, total) FIELD(T, INT64, readings)
+STELE_DECLARE(meter, METER);
+STELE_DEFINE_STATE(meter, "bench.meter", 1, METER);
+
+#define READ_METER(FIELD, T) FIELD(T, NONE, stele_unused)
+STELE_DECLARE(read_meter, READ_METER);
+STELE_DEFINE_COMMAND(read_meter, "bench.meter.read", 1, READ_METER);
+
+static void on_reading(struct meter *meter, const struct reading *event)
+{
+    meter->total += event->amount;
+    meter->readings++;
+}
+
+static stele_status decide_read(const struct meter *meter, const struct read_meter *command, stele_decision *decision)
+{
+    (void)meter;
+    (void)command;
+    return stele_decision_reject(decision, "a meter only reads");
+}
+
+#define METER_EVENTS(EVOLVE, A) EVOLVE(A, reading, on_reading)
+#define METER_COMMANDS(DECIDE, A) DECIDE(A, read_meter, decide_read)
+STELE_DEFINE_AGGREGATE(meter, METER_EVENTS, METER_COMMANDS);
+
+static const char filler[PAYLOAD_TEXT + 1] = "The quick brown fox jumps over the lazy dog while the stone keeps every "
+                                             "deed in the order it happened";
+
+/* --- files ----------------------------------------------------------------- */
+
+static char *path_of(const struct bench *bench, const char *name)
+{
+    char *path = NULL;
+
+    if (asprintf(&path, "%s/bench-store-%ld-%s", bench->folder, (long)getpid(), name) < 0)
+        exit(EXIT_FAILURE);
+    return path;
+}
+
+static void remove_store(char *path)
+{
+    static const char *const endings[] = {"", "-wal", "-shm"};
+
+    for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
+        char *name = NULL;
+
+        if (asprintf(&name, "%s%s", path, endings[i]) >= 0)
+            unlink(name);
+        free(name);
+    }
+    free(path);
+}
+
+static stele_store *open_store(const char *url)
+{
+    stele_store *store = NULL;
+    stele_error *error = NULL;
+
+    bench_must(stele_store_open(url, NULL, &store, &error), error, url);
+    return store;
+}
+
+static stele_message *new_reading(int64_t serial)
+{
+    const struct reading payload = {.amount = serial % 1000, .serial = serial, .text = filler};
+    stele_message *message = NULL;
+    stele_error *error = NULL;
+
+    bench_must(reading_message(&payload, NULL, &message, &error), error, "new message");
+    return message;
+}
+
+/* --- bare SQLite ------------------------------------------------------------- */
+
+struct bare {
+    sqlite3 *database;
+    sqlite3_stmt *begin, *commit, *insert, *read_stream, *read_log;
+    int64_t position;
+    int64_t versions[STREAMS + 1];
+};
+
+static void bare_must(const struct bare *bare, int code, int expected)
+{
+    if (code == expected)
+        return;
+    fprintf(stderr, "bare SQLite: %s\n", sqlite3_errmsg(bare->database));
+    exit(EXIT_FAILURE);
+}
+
+static sqlite3_stmt *prepare(const struct bare *bare, const char *sql)
+{
+    sqlite3_stmt *statement = NULL;
+
+    bare_must(bare, sqlite3_prepare_v2(bare->database, sql, -1, &statement, NULL), SQLITE_OK);
+    return statement;
+}
+
+static void bare_step(const struct bare *bare, sqlite3_stmt *statement)
+{
+    bare_must(bare, sqlite3_step(statement), SQLITE_DONE);
+    sqlite3_reset(statement);
+}
+
+/* A file of the store's own schema, opened by hand. */
+static struct bare *bare_open(const char *path)
+{
+    struct bare *bare = calloc(1, sizeof(*bare));
+
+    if (!bare)
+        exit(EXIT_FAILURE);
+    stele_store_close(open_store(path));
+    bare_must(bare, sqlite3_open(path, &bare->database), SQLITE_OK);
+    bare_must(bare,
+              sqlite3_exec(bare->database,
+                           "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4000",
+                           NULL, NULL, NULL),
+              SQLITE_OK);
+    bare->begin = prepare(bare, "BEGIN IMMEDIATE");
+    bare->commit = prepare(bare, "COMMIT");
+    bare->insert = prepare(bare, "INSERT INTO event (position, stream, version, type, time, id, meta, data, checksum)"
+                                 " VALUES (?1, ?2, ?3, 1, ?4, ?5, ?6, ?7, 1)");
+    bare->read_stream = prepare(bare, "SELECT position, stream, version, type, time, id, meta, data, checksum"
+                                      " FROM event WHERE stream = ?1 AND version > 0 ORDER BY version");
+    bare->read_log = prepare(bare, "SELECT position, stream, version, type, time, id, meta, data, checksum"
+                                   " FROM event WHERE position > 0 ORDER BY position");
+    return bare;
+}
+
+static void bare_close(struct bare *bare)
+{
+    sqlite3_finalize(bare->begin);
+    sqlite3_finalize(bare->commit);
+    sqlite3_finalize(bare->insert);
+    sqlite3_finalize(bare->read_stream);
+    sqlite3_finalize(bare->read_log);
+    sqlite3_close(bare->database);
+    free(bare);
+}
+
+static void bare_insert(struct bare *bare, unsigned stream, const stele_message *message)
+{
+    const struct stele_slice payload = stele_message_payload(message);
+    struct stele_uuid id;
+
+    stele_message_uuid(message, &id);
+    sqlite3_bind_int64(bare->insert, 1, ++bare->position);
+    sqlite3_bind_int64(bare->insert, 2, stream + 1);
+    sqlite3_bind_int64(bare->insert, 3, ++bare->versions[stream]);
+    sqlite3_bind_int64(bare->insert, 4, stele_message_time(message));
+    sqlite3_bind_blob(bare->insert, 5, id.bytes, sizeof(id.bytes), SQLITE_STATIC);
+    sqlite3_bind_zeroblob(bare->insert, 6, 0);
+    sqlite3_bind_blob(bare->insert, 7, payload.data, (int)payload.size, SQLITE_STATIC);
+    bare_step(bare, bare->insert);
+}
+
+/* Step through a SELECT and touch every column; returns the rows. */
+static uint64_t bare_read(const struct bare *bare, sqlite3_stmt *statement)
+{
+    static volatile uint64_t sink;
+    uint64_t rows = 0;
+    uint64_t sum = 0;
+
+    while (sqlite3_step(statement) == SQLITE_ROW) {
+        for (int column = 0; column < 5; column++)
+            sum += (uint64_t)sqlite3_column_int64(statement, column);
+        for (int column = 5; column < 8; column++)
+            sum += (uintptr_t)sqlite3_column_blob(statement, column) + (unsigned)sqlite3_column_bytes(statement, column);
+        sum += (uint64_t)sqlite3_column_int64(statement, 8);
+        rows++;
+    }
+    bare_must(bare, sqlite3_reset(statement), SQLITE_OK);
+    sink = sum;
+    (void)sink;
+    return rows;
+}
+
+/* --- appending ---------------------------------------------------------------- */
+
+struct append_case {
+    stele_store *store;
+    struct bare *bare;
+    int64_t serial;
+};
+
+static void stream_name(unsigned stream, char name[32])
+{
+    snprintf(name, 32, "meter-%06u", stream);
+}
+
+static double append_single_ours(void *context)
+{
+    struct append_case *subject = context;
+    const double start = bench_seconds();
+
+    for (unsigned i = 0; i < SINGLE_APPENDS; i++) {
+        stele_message *message = new_reading(subject->serial++);
+        stele_error *error = NULL;
+        char name[32];
+
+        stream_name(i % STREAMS, name);
+        bench_must(stele_append(subject->store, name, stele_expect_any(), message, NULL, &error), error, "append");
+        stele_message_unref(message);
+    }
+    return SINGLE_APPENDS / (bench_seconds() - start);
+}
+
+static double append_single_bare(void *context)
+{
+    struct append_case *subject = context;
+    const double start = bench_seconds();
+
+    for (unsigned i = 0; i < SINGLE_APPENDS; i++) {
+        stele_message *message = new_reading(subject->serial++);
+
+        bare_step(subject->bare, subject->bare->begin);
+        bare_insert(subject->bare, i % STREAMS, message);
+        bare_step(subject->bare, subject->bare->commit);
+        stele_message_unref(message);
+    }
+    return SINGLE_APPENDS / (bench_seconds() - start);
+}
+
+static void new_batch(struct append_case *subject, stele_message *messages[BATCH])
+{
+    for (unsigned i = 0; i < BATCH; i++)
+        messages[i] = new_reading(subject->serial++);
+}
+
+static void free_batch(stele_message *messages[BATCH])
+{
+    for (unsigned i = 0; i < BATCH; i++)
+        stele_message_unref(messages[i]);
+}
+
+static double append_batch_ours(void *context)
+{
+    struct append_case *subject = context;
+    const double start = bench_seconds();
+
+    for (unsigned batch = 0; batch < BATCHES; batch++) {
+        stele_message *messages[BATCH];
+        struct stele_write writes[BATCH];
+        stele_error *error = NULL;
+        char name[32];
+
+        new_batch(subject, messages);
+        stream_name(batch % STREAMS, name);
+        for (unsigned i = 0; i < BATCH; i++)
+            writes[i] = (struct stele_write){.stream = name, .event = messages[i]};
+        bench_must(stele_append_batch(subject->store, &(struct stele_batch){.writes = writes, .write_count = BATCH},
+                                      NULL, &error),
+                   error, "append");
+        free_batch(messages);
+    }
+    return BATCHES * BATCH / (bench_seconds() - start);
+}
+
+static double append_batch_bare(void *context)
+{
+    struct append_case *subject = context;
+    const double start = bench_seconds();
+
+    for (unsigned batch = 0; batch < BATCHES; batch++) {
+        stele_message *messages[BATCH];
+
+        new_batch(subject, messages);
+        bare_step(subject->bare, subject->bare->begin);
+        for (unsigned i = 0; i < BATCH; i++)
+            bare_insert(subject->bare, batch % STREAMS, messages[i]);
+        bare_step(subject->bare, subject->bare->commit);
+        free_batch(messages);
+    }
+    return BATCHES * BATCH / (bench_seconds() - start);
+}
+
+static void bench_appends(struct bench *bench)
+{
+    char *ours = path_of(bench, "append-ours");
+    char *other = path_of(bench, "append-bare");
+    struct append_case subject = {.store = open_store(ours), .bare = bare_open(other)};
+
+    /* Both logs at full length, both files with every stream in them. */
+    if (bench_wants(bench, "append")) {
+        append_batch_ours(&subject);
+        append_batch_bare(&subject);
+        append_single_ours(&subject);
+        append_single_bare(&subject);
+    }
+    bench_run(bench, &(struct bench_case){"append_1_durable", "events/s", append_single_ours, append_single_bare,
+                                          &subject});
+    bench_run(bench, &(struct bench_case){"append_100_durable", "events/s", append_batch_ours, append_batch_bare,
+                                          &subject});
+    stele_store_close(subject.store);
+    bare_close(subject.bare);
+    remove_store(ours);
+    remove_store(other);
+}
+
+/* --- reading ------------------------------------------------------------------- */
+
+struct read_case {
+    stele_store *store;
+    struct bare *bare;
+    stele_repository *repository;
+    unsigned streams;
+    uint64_t stream_events;
+    unsigned loads; /* per round */
+};
+
+/* Fill a store with `events` events, `streams` streams in turn, a thousand at a time. */
+static void fill(stele_store *store, unsigned streams, uint64_t events)
+{
+    enum { CHUNK = 1000 };
+    static char names[CHUNK][32];
+    static struct stele_write writes[CHUNK];
+
+    for (uint64_t done = 0; done < events;) {
+        stele_message *messages[CHUNK];
+        stele_error *error = NULL;
+        unsigned count = 0;
+
+        for (; count < CHUNK && done < events; count++, done++) {
+            messages[count] = new_reading((int64_t)done);
+            stream_name((unsigned)(done % streams), names[count]);
+            writes[count] = (struct stele_write){.stream = names[count], .event = messages[count]};
+        }
+        bench_must(stele_append_batch(store, &(struct stele_batch){.writes = writes, .write_count = count}, NULL,
+                                      &error),
+                   error, "fill");
+        while (count > 0)
+            stele_message_unref(messages[--count]);
+    }
+}
+
+static double load_ours(void *context)
+{
+    const struct read_case *subject = context;
+    const double start = bench_seconds();
+
+    for (unsigned i = 0; i < subject->loads; i++) {
+        stele_instance *instance = NULL;
+        stele_error *error = NULL;
+        char name[32];
+
+        stream_name(i % subject->streams, name);
+        bench_must(stele_load(subject->repository, name, NULL, &instance, &error), error, "load");
+        if (stele_instance_version(instance) != subject->stream_events)
+            bench_must(STELE_CORRUPT, NULL, "load");
+        stele_instance_free(instance);
+    }
+    return (double)(subject->loads * subject->stream_events) / (bench_seconds() - start);
+}
+
+static double load_bare(void *context)
+{
+    const struct read_case *subject = context;
+    const struct bare *bare = subject->bare;
+    const double start = bench_seconds();
+
+    for (unsigned i = 0; i < subject->loads; i++) {
+        sqlite3_bind_int64(bare->read_stream, 1, i % subject->streams + 1);
+        if (bare_read(bare, bare->read_stream) != subject->stream_events)
+            bench_must(STELE_CORRUPT, NULL, "bare load");
+    }
+    return (double)(subject->loads * subject->stream_events) / (bench_seconds() - start);
+}
+
+static double log_ours(void *context)
+{
+    const struct read_case *subject = context;
+    const double start = bench_seconds();
+    stele_cursor *cursor = NULL;
+    stele_error *error = NULL;
+    const stele_message *message = NULL;
+    uint64_t events = 0;
+
+    bench_must(stele_read(subject->store, NULL, &cursor, &error), error, "read");
+    for (;;) {
+        bench_must(stele_cursor_next(cursor, &message, &error), error, "next");
+        if (!message)
+            break;
+        events++;
+    }
+    stele_cursor_close(cursor);
+    return (double)events / (bench_seconds() - start);
+}
+
+static double log_bare(void *context)
+{
+    const struct read_case *subject = context;
+    const double start = bench_seconds();
+
+    return (double)bare_read(subject->bare, subject->bare->read_log) / (bench_seconds() - start);
+}
+
+/* Mebibytes by which a whole-log read raises the peak. */
+static double memory_of(bench_side *side, void *context)
+{
+    const long before = bench_resident();
+
+    bench_reset_peak();
+    side(context);
+    return (double)(bench_peak() - before) / 1024;
+}
+
+static double log_memory_ours(void *context)
+{
+    return memory_of(log_ours, context);
+}
+
+/* Open `subject` on a fresh store of `events` events, with a bare connection to the same file. */
+static void open_reading(struct read_case *subject, const char *path, uint64_t events)
+{
+    stele_error *error = NULL;
+
+    subject->store = open_store(path);
+    fill(subject->store, subject->streams, events);
+    subject->bare = bare_open(path);
+    bench_must(stele_repository_new(subject->store, &meter_aggregate, NULL, &subject->repository, &error), error,
+               "repository");
+}
+
+static void close_reading(struct read_case *subject, char *path)
+{
+    stele_repository_free(subject->repository);
+    bare_close(subject->bare);
+    stele_store_close(subject->store);
+    remove_store(path);
+}
+
+static void bench_loads(struct bench *bench)
+{
+    struct read_case small = {.streams = 100, .stream_events = 100, .loads = 5000};
+    struct read_case large = {.streams = 1, .stream_events = 10000, .loads = 50};
+    char *path = NULL;
+
+    if (bench_wants(bench, "load_100")) {
+        path = path_of(bench, "load-100");
+        open_reading(&small, path, 10000);
+        bench_run(bench, &(struct bench_case){"load_100", "events/s", load_ours, load_bare, &small});
+        close_reading(&small, path);
+    }
+    if (bench_wants(bench, "load_10000")) {
+        path = path_of(bench, "load-10000");
+        open_reading(&large, path, 10000);
+        bench_run(bench, &(struct bench_case){"load_10000", "events/s", load_ours, load_bare, &large});
+        close_reading(&large, path);
+    }
+}
+
+static void bench_log(struct bench *bench)
+{
+    struct read_case subject = {.streams = STREAMS};
+    char *path;
+
+    if (!bench_wants(bench, "log"))
+        return;
+    path = path_of(bench, "log");
+    open_reading(&subject, path, bench->events);
+    bench_run(bench, &(struct bench_case){"log_peak_memory", "MiB", log_memory_ours, NULL, &subject});
+    bench_run(bench, &(struct bench_case){"log_read_all", "events/s", log_ours, log_bare, &subject});
+    close_reading(&subject, path);
+}
+
+/* --- folding from memory ---------------------------------------------------------- */
+
+static void bench_fold(struct bench *bench)
+{
+    struct read_case subject = {.streams = 1, .stream_events = 100000, .loads = 10};
+    stele_error *error = NULL;
+
+    if (!bench_wants(bench, "fold"))
+        return;
+    subject.store = open_store("memory:");
+    fill(subject.store, 1, subject.stream_events);
+    bench_must(stele_repository_new(subject.store, &meter_aggregate, NULL, &subject.repository, &error), error,
+               "repository");
+    bench_run(bench, &(struct bench_case){"fold_from_memory", "events/s", load_ours, NULL, &subject});
+    stele_repository_free(subject.repository);
+    stele_store_close(subject.store);
+}
+
+int main(int argc, char **argv)
+{
+    struct bench bench;
+
+    bench_open(&bench, argc, argv, "Measure the store against bare SQLite.");
+    bench_appends(&bench);
+    bench_loads(&bench);
+    bench_log(&bench);
+    bench_fold(&bench);
+    bench_close(&bench);
+    return EXIT_SUCCESS;
+}
