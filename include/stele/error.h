@@ -12,7 +12,8 @@
  *
  * Pass NULL if the status is enough. `*error` is written only on failure; what
  * it held before is not freed. When memory for the error object itself runs
- * out, `*error` becomes a static object that says so; freeing it is harmless.
+ * out, `*error` becomes a static object of the same status that says so;
+ * freeing it is harmless.
  * An error object is one-thread-at-a-time; it may be handed to another thread.
  */
 #ifndef STELE_ERROR_H
@@ -138,7 +139,10 @@ struct stele_conflict {
     struct stele_conflict_event events[STELE_CONFLICT_EVENTS_MAX];
 };
 
-/* The conflict an error carries, or NULL if it is not a STELE_CONFLICT. Valid until the error is freed. */
+/*
+ * The conflict an error carries; NULL if it is not a STELE_CONFLICT, or if memory
+ * ran out for the facts. Valid until the error is freed.
+ */
 STELE_API const struct stele_conflict *stele_error_conflict(const stele_error *error);
 
 /* Free an error; NULL is allowed. */

@@ -15,6 +15,7 @@
 
 #include "base/error.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -41,7 +42,16 @@ static int64_t system_monotonic(void *context)
     return read_clock(CLOCK_MONOTONIC);
 }
 
-static const struct stele_clock system_clock = {system_now, system_monotonic, NULL};
+static void system_pause(void *context, int64_t nanoseconds)
+{
+    (void)context;
+    struct timespec left = {(time_t)(nanoseconds / NANOS_PER_SECOND), (long)(nanoseconds % NANOS_PER_SECOND)};
+
+    while (nanoseconds > 0 && clock_nanosleep(CLOCK_MONOTONIC, 0, &left, &left) == EINTR)
+        continue;
+}
+
+static const struct stele_clock system_clock = {system_now, system_monotonic, system_pause, NULL};
 static const struct stele_clock *clock_in_use = &system_clock;
 
 const struct stele_clock *stele_clock_system(void)

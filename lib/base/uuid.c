@@ -164,6 +164,14 @@ struct stele_uuid stele_uuid_new(void)
     return compose(tick, tail);
 }
 
+struct stele_uuid stele_uuid_derive(const struct stele_uuid *name_space, struct stele_slice name)
+{
+    struct stele_uuid uuid;
+
+    uuid_generate_sha1(uuid.bytes, name_space->bytes, name.data, name.size);
+    return uuid;
+}
+
 /* True for the places of the hyphens in 8-4-4-4-12 digits. */
 static bool is_hyphen_place(size_t offset)
 {
