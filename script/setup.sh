@@ -10,7 +10,7 @@ jobs=$(nproc 2>/dev/null || echo 2)
 
 packages_build=(gcc libc6-dev make autoconf automake libtool pkg-config
     libsqlite3-dev uuid-dev libmsgpack-dev libjansson-dev libxxhash-dev)
-packages_test=(libcmocka-dev g++ clang-format)
+packages_test=(libcmocka-dev g++ clang-format xz-utils)
 
 say() {
     printf '== %s\n' "$*"

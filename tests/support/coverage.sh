@@ -4,8 +4,8 @@
 set -eu
 
 folder=$(pwd)
-find "$folder/lib" "$folder/stores" -name '*.gcda' -path '*/.libs/*' | while read -r counts; do
-    "$1" -n "$counts"
+find "$folder/lib" "$folder/stores" -name '*.gcno' 2>/dev/null | while read -r notes; do
+    "$1" -n "$notes" 2>/dev/null
 done | awk '
     /^File / { file = $2; gsub(/\047/, "", file); wanted = file ~ /\/(lib|stores)\/.*\.c$/ }
     wanted && /^Lines executed:/ {

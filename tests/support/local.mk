@@ -1,10 +1,10 @@
 # What every test links: cmocka helpers, a failing allocator, temporary folders.
 
-test_support = tests/support/libsupport.la
+test_support = tests/support/libsupport.a
 if ENABLE_TESTS
-check_LTLIBRARIES += tests/support/libsupport.la
+check_LIBRARIES += tests/support/libsupport.a
 endif
-tests_support_libsupport_la_SOURCES = tests/support/support.c tests/support/support.h
+tests_support_libsupport_a_SOURCES = tests/support/support.c tests/support/support.h
 
 test_programs += tests/support/support_test
 tests_support_support_test_SOURCES = tests/support/support_test.c
