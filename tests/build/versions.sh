@@ -16,7 +16,9 @@ says() {
 says VERSION "$version"
 says 'NEWS.md, top entry' "$(sed -n 's/^## \([^ ]*\).*/\1/p' NEWS.md | head -n 1)"
 says stele.pc "$(sed -n 's/^Version: //p' "$STELE_BUILD/stele.pc")"
-if [ -x "$STELE_BUILD/tools/stele" ]; then
-    says 'stele version' "$("$STELE_BUILD/tools/stele" version | sed -n '1s/^stele //p')"
-fi
+for program in "$STELE_BUILD/tools/stele" "$STELE_BUILD/tools/stele/stele"; do
+    if [ -f "$program" ]; then
+        says 'stele version' "$("$program" version | sed -n '1s/^stele //p')"
+    fi
+done
 exit $status
