@@ -131,7 +131,7 @@ static void cut_whole_character(char *text, size_t length)
 
 /* Print into `text`, cut at TEXT_MAX. */
 STELE_PRINTF(2, 0)
-static void print_text(char text[TEXT_MAX + 1], const char *format, va_list arguments)
+STELE_PRINTF(2, 0) static void print_text(char text[TEXT_MAX + 1], const char *format, va_list arguments)
 {
     const int length = vsnprintf(text, TEXT_MAX + 1, format, arguments);
 

@@ -43,7 +43,7 @@ bool stele__parse_i64(struct stele_slice text, int64_t *out);
  * with a '.' or an exponent so that it stays a real number; independent of the
  * locale. Not for NaN or infinities. Returns the length.
  */
-enum { STELE__DOUBLE_TEXT_SIZE = 32 };
+enum { STELE__DOUBLE_TEXT_SIZE = 40 };
 size_t stele__print_double(double value, char text[STELE__DOUBLE_TEXT_SIZE]);
 
 /* Base64 of RFC 4648 section 4, with padding. */
