@@ -9,3 +9,8 @@ include tests/contract/local.mk
 include tests/integration/local.mk
 include tests/fuzz/local.mk
 include tests/build/local.mk
+
+# Programs whose tests use threads: these run under ThreadSanitizer too (`make check-threads`).
+thread_tests = \
+	tests/unit/base/memory_test \
+	tests/unit/base/uuid_test
