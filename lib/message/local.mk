@@ -15,8 +15,13 @@ libstele_core_la_SOURCES += \
 libstele_core_la_SOURCES += \
 	lib/message/attributes.c \
 	lib/message/attributes.h \
+	lib/message/cloudevents.h \
+	lib/message/cloudevents_read.c \
+	lib/message/cloudevents_scan.c \
+	lib/message/cloudevents_write.c \
 	lib/message/message.c \
 	lib/message/message.h \
 	lib/message/meta.c \
+	lib/message/ndjson.c \
 	lib/message/syntax.c \
 	lib/message/syntax.h

@@ -429,10 +429,11 @@ struct stele_slice stele_message_traceparent(const stele_message *message)
 
 bool stele_message_extension(const stele_message *message, size_t index, struct stele_extension *out)
 {
-    struct stele__extension_walk walk = stele__meta_extensions(message->meta);
     struct stele_extension extension;
+    struct stele__meta meta;
 
-    for (size_t i = 0; stele__extension_next(&walk, &extension); i++) {
+    stele__meta_read(message->meta, &meta);
+    for (size_t i = 0; stele__extension_next(&meta.extensions, &extension); i++) {
         if (i == index) {
             *out = extension;
             return true;

@@ -75,15 +75,21 @@ struct stele__attributes {
 stele_status stele__attributes_encode(const struct stele__attributes *attributes, struct stele__buffer *buffer,
                                       stele_error **error);
 
-/* Attributes from a meta that was checked. */
+/* One text of a meta that was checked; absent if it is not there. */
 struct stele_slice stele__meta_text(struct stele_slice meta, enum stele__attribute attribute);
 
-/* The user's own attributes of a meta that was checked, one by one: start with stele__meta_extensions(). */
+/* The user's own attributes of a meta that was checked, one by one. */
 struct stele__extension_walk {
     struct stele__mp_reader reader;
     uint32_t left;
 };
-struct stele__extension_walk stele__meta_extensions(struct stele_slice meta);
 bool stele__extension_next(struct stele__extension_walk *walk, struct stele_extension *out);
+
+/* All of a meta that was checked, in one pass. */
+struct stele__meta {
+    struct stele_slice text[STELE__META_TEXTS];
+    struct stele__extension_walk extensions;
+};
+void stele__meta_read(struct stele_slice meta, struct stele__meta *out);
 
 #endif

@@ -253,14 +253,44 @@ struct stele_slice stele__meta_text(struct stele_slice meta, enum stele__attribu
     return token.as.slice;
 }
 
-struct stele__extension_walk stele__meta_extensions(struct stele_slice meta)
+/* Take one pair off; false if there is none that was checked. */
+static bool read_pair(struct stele__mp_reader *reader, struct stele__meta *out)
 {
-    struct stele__extension_walk walk = {stele__mp_reader(meta), 0};
     struct stele__mp_token token;
+    unsigned key;
 
-    if (find_pair(&walk.reader, stele__slice("extensions")) && next_of_kind(&walk.reader, STELE__MP_MAP, &token))
-        walk.left = token.as.count;
-    return walk;
+    if (!next_of_kind(reader, STELE__MP_TEXT, &token))
+        return false;
+    key = find_key(token.as.slice);
+    if (stele__mp_next(reader, &token, NULL))
+        return false;
+    if (key < STELE__META_TEXTS) {
+        out->text[key] = token.as.slice;
+    } else if (key == EXTENSIONS) {
+        out->extensions.reader = *reader;
+        out->extensions.left = token.as.count;
+        for (uint32_t i = 0; i < 2 * out->extensions.left; i++) {
+            if (stele__mp_next(reader, &token, NULL))
+                return false;
+        }
+    }
+    return true;
+}
+
+void stele__meta_read(struct stele_slice meta, struct stele__meta *out)
+{
+    struct stele__mp_reader reader = stele__mp_reader(meta);
+    struct stele__mp_token token;
+    uint32_t count;
+
+    memset(out, 0, sizeof(*out));
+    if (meta.size == 0 || !next_of_kind(&reader, STELE__MP_MAP, &token))
+        return;
+    count = token.as.count;
+    for (uint32_t i = 0; i < count; i++) {
+        if (!read_pair(&reader, out))
+            return;
+    }
 }
 
 bool stele__extension_next(struct stele__extension_walk *walk, struct stele_extension *out)
