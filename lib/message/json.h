@@ -51,7 +51,6 @@ void stele__json_write_double(struct stele__buffer *buffer, double value);
 void stele__json_write_base64(struct stele__buffer *buffer, struct stele_slice bytes);
 
 /* Append one MessagePack value as JSON; errors as stele_json_from_msgpack(). */
-stele_status stele__json_write_msgpack(struct stele__buffer *buffer, struct stele_slice bytes,
-                                       stele_error **error);
+stele_status stele__json_write_msgpack(struct stele__buffer *buffer, struct stele_slice bytes, stele_error **error);
 
 #endif

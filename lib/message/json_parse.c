@@ -53,8 +53,7 @@ static size_t given_offset(size_t offset, const struct stele__vector *literals)
     return offset > before * mark ? offset - before * mark : 0;
 }
 
-static stele_status fail_parse(const json_error_t *fault, const struct stele__vector *literals,
-                               stele_error **error)
+static stele_status fail_parse(const json_error_t *fault, const struct stele__vector *literals, stele_error **error)
 {
     const enum json_error_code code = json_error_code(fault);
     const stele_status status = code == json_error_numeric_overflow ? STELE_LIMIT : STELE_MALFORMED;
@@ -107,10 +106,9 @@ static int compare_wide(const void *left, const void *right)
     return (one_place > other_place) - (one_place < other_place);
 }
 
-static stele_status keep_wide(struct stele__json *json, const struct stele__vector *literals,
-                              stele_error **error)
+static stele_status keep_wide(struct stele__json *json, const struct stele__vector *literals, stele_error **error)
 {
-    struct binding binding = { .literals = literals, .json = json };
+    struct binding binding = {.literals = literals, .json = json};
 
     json->wide = stele__alloc(literals->count * sizeof(json->wide[0]));
     if (!json->wide)
@@ -120,8 +118,8 @@ static stele_status keep_wide(struct stele__json *json, const struct stele__vect
     return STELE_OK;
 }
 
-static stele_status parse(struct stele_slice text, const struct stele__vector *literals,
-                          struct stele__json *json, stele_error **error)
+static stele_status parse(struct stele_slice text, const struct stele__vector *literals, struct stele__json *json,
+                          stele_error **error)
 {
     const size_t flags = JSON_DECODE_ANY | JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL;
     json_error_t fault;
@@ -132,7 +130,7 @@ static stele_status parse(struct stele_slice text, const struct stele__vector *l
 
 stele_status stele__json_parse(struct stele_slice text, struct stele__json *out, stele_error **error)
 {
-    struct stele__json json = { .root = NULL };
+    struct stele__json json = {.root = NULL};
     struct stele__vector literals;
     struct stele__buffer marked;
     stele_status status;
@@ -168,7 +166,7 @@ void stele__json_fini(struct stele__json *json)
 
 bool stele__json_wide(const struct stele__json *json, const json_t *node, uint64_t *value)
 {
-    const struct stele__json_wide key = { .node = node };
+    const struct stele__json_wide key = {.node = node};
     const struct stele__json_wide *found;
 
     if (!json->wide_count || !json_is_real(node))
@@ -194,7 +192,7 @@ static void object_to_msgpack(const struct stele__json *json, json_t *object, st
 {
     stele__mp_write_map(out, (uint32_t)json_object_size(object));
     for (void *entry = json_object_iter(object); entry; entry = json_object_iter_next(object, entry)) {
-        const struct stele_slice key = { json_object_iter_key(entry), json_object_iter_key_len(entry) };
+        const struct stele_slice key = {json_object_iter_key(entry), json_object_iter_key_len(entry)};
 
         stele__mp_write_text(out, key);
         stele__json_to_msgpack(json, json_object_iter_value(entry), out);

@@ -81,7 +81,7 @@ static stele_status see_integer(struct scan *scan, struct stele_slice literal)
 
 static stele_status see_number(struct scan *scan)
 {
-    struct stele_slice literal = { scan->at, 0 };
+    struct stele_slice literal = {scan->at, 0};
     const char *at = scan->at;
     bool real = false;
     stele_status status = STELE_OK;
@@ -145,8 +145,7 @@ static stele_status see_character(struct scan *scan)
 stele_status stele__json_scan(struct stele_slice text, struct stele__vector *wide, stele_error **error)
 {
     struct scan scan = {
-        .start = text.data, .at = text.data, .end = text.data + text.size, .wide = wide, .error = error
-    };
+        .start = text.data, .at = text.data, .end = text.data + text.size, .wide = wide, .error = error};
     stele_status status = STELE_OK;
     size_t offset;
 

@@ -79,8 +79,7 @@ void stele__json_write_base64(struct stele__buffer *buffer, struct stele_slice b
     text[size + 1] = '"';
 }
 
-static stele_status fail_wordless(const struct stele__mp_reader *reader, const char *what,
-                                  stele_error **error)
+static stele_status fail_wordless(const struct stele__mp_reader *reader, const char *what, stele_error **error)
 {
     const size_t offset = (size_t)(reader->at - reader->start);
 
@@ -106,8 +105,7 @@ static stele_status write_token(struct stele__buffer *buffer, const struct stele
         break;
     case STELE__MP_TEXT:
         if (!stele__utf8_valid(token->as.slice, &offset))
-            return stele__mp_malformed(reader, token->as.slice.data + offset, "the text is not valid UTF-8",
-                                       error);
+            return stele__mp_malformed(reader, token->as.slice.data + offset, "the text is not valid UTF-8", error);
         stele__json_write_text(buffer, token->as.slice);
         break;
     case STELE__MP_BYTES: return fail_wordless(reader, "bytes", error);
@@ -119,8 +117,8 @@ static stele_status write_token(struct stele__buffer *buffer, const struct stele
 }
 
 /* The comma or colon before the step that was just read. */
-static void write_separator(struct stele__buffer *buffer, const struct stele__mp_walk *walk,
-                            enum stele__mp_step step, const struct stele__mp_token *token)
+static void write_separator(struct stele__buffer *buffer, const struct stele__mp_walk *walk, enum stele__mp_step step,
+                            const struct stele__mp_token *token)
 {
     const bool opened = token->kind == STELE__MP_LIST || token->kind == STELE__MP_MAP;
     const size_t depth = walk->depth - (opened ? 1 : 0);
@@ -132,8 +130,7 @@ static void write_separator(struct stele__buffer *buffer, const struct stele__mp
 }
 
 static stele_status write_step(struct stele__buffer *buffer, const struct stele__mp_walk *walk,
-                               enum stele__mp_step step, const struct stele__mp_token *token,
-                               stele_error **error)
+                               enum stele__mp_step step, const struct stele__mp_token *token, stele_error **error)
 {
     switch (step) {
     case STELE__MP_KEY:
@@ -150,8 +147,7 @@ static stele_status write_step(struct stele__buffer *buffer, const struct stele_
     return STELE_OK;
 }
 
-stele_status stele__json_write_msgpack(struct stele__buffer *buffer, struct stele_slice bytes,
-                                       stele_error **error)
+stele_status stele__json_write_msgpack(struct stele__buffer *buffer, struct stele_slice bytes, stele_error **error)
 {
     struct stele__mp_reader reader = stele__mp_reader(bytes);
     struct stele__mp_walk walk;

@@ -2,14 +2,24 @@
 
 # Types and codecs.
 libstele_core_la_SOURCES += \
+	lib/message/check.c \
 	lib/message/codec_msgpack.c \
+	lib/message/encode.c \
 	lib/message/json.h \
+	lib/message/json_convert.c \
+	lib/message/json_decode.c \
 	lib/message/json_parse.c \
 	lib/message/json_scan.c \
 	lib/message/json_scan.h \
 	lib/message/json_write.c \
 	lib/message/msgpack.h \
-	lib/message/msgpack_read.c
+	lib/message/msgpack_decode.c \
+	lib/message/msgpack_read.c \
+	lib/message/schema.c \
+	lib/message/type.c \
+	lib/message/value.c \
+	lib/message/value.h \
+	lib/message/value_copy.c
 
 # Messages.
 libstele_core_la_SOURCES += \

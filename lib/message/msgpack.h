@@ -50,14 +50,13 @@ struct stele__mp_reader {
 
 static inline struct stele__mp_reader stele__mp_reader(struct stele_slice bytes)
 {
-    struct stele__mp_reader reader = { bytes.data, bytes.data, bytes.data + bytes.size };
+    struct stele__mp_reader reader = {bytes.data, bytes.data, bytes.data + bytes.size};
     return reader;
 }
 
 /* The next token. STELE_MALFORMED ("offset") at the end of input, a length beyond it (a list or map needs at least
  * one byte per item), or the reserved byte 0xc1. */
-stele_status stele__mp_next(struct stele__mp_reader *reader, struct stele__mp_token *token,
-                            stele_error **error);
+stele_status stele__mp_next(struct stele__mp_reader *reader, struct stele__mp_token *token, stele_error **error);
 
 /*
  * A walk over one whole value, token by token, with its levels in view: a list
@@ -84,8 +83,8 @@ struct stele__mp_walk {
 void stele__mp_walk_init(struct stele__mp_walk *walk, struct stele__mp_reader *reader, size_t above);
 
 /* The next step; `token` is set for VALUE and KEY. For CLOSE, levels[depth] is the level that was closed. */
-stele_status stele__mp_walk_next(struct stele__mp_walk *walk, enum stele__mp_step *step,
-                                 struct stele__mp_token *token, stele_error **error);
+stele_status stele__mp_walk_next(struct stele__mp_walk *walk, enum stele__mp_step *step, struct stele__mp_token *token,
+                                 stele_error **error);
 
 /* Pass over one whole value, whatever is in it. STELE_LIMIT as for a walk. */
 stele_status stele__mp_skip(struct stele__mp_reader *reader, size_t above, stele_error **error);

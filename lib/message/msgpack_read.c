@@ -26,12 +26,10 @@ static const struct {
     uint8_t family;
     uint8_t width;
 } formats[32] = {
-    { NIL, 0 },      { RESERVED, 0 }, { BOOLEAN, 0 },  { BOOLEAN, 0 },  { BIN, 1 },     { BIN, 2 },
-    { BIN, 4 },      { EXT, 1 },      { EXT, 2 },      { EXT, 4 },      { FLOAT32, 4 }, { FLOAT64, 8 },
-    { UNSIGNED, 1 }, { UNSIGNED, 2 }, { UNSIGNED, 4 }, { UNSIGNED, 8 }, { SIGNED, 1 },  { SIGNED, 2 },
-    { SIGNED, 4 },   { SIGNED, 8 },   { FIXEXT, 1 },   { FIXEXT, 2 },   { FIXEXT, 4 },  { FIXEXT, 8 },
-    { FIXEXT, 16 },  { STR, 1 },      { STR, 2 },      { STR, 4 },      { ARRAY, 2 },   { ARRAY, 4 },
-    { MAP, 2 },      { MAP, 4 },
+    {NIL, 0},     {RESERVED, 0}, {BOOLEAN, 0}, {BOOLEAN, 0}, {BIN, 1},      {BIN, 2},      {BIN, 4},      {EXT, 1},
+    {EXT, 2},     {EXT, 4},      {FLOAT32, 4}, {FLOAT64, 8}, {UNSIGNED, 1}, {UNSIGNED, 2}, {UNSIGNED, 4}, {UNSIGNED, 8},
+    {SIGNED, 1},  {SIGNED, 2},   {SIGNED, 4},  {SIGNED, 8},  {FIXEXT, 1},   {FIXEXT, 2},   {FIXEXT, 4},   {FIXEXT, 8},
+    {FIXEXT, 16}, {STR, 1},      {STR, 2},     {STR, 4},     {ARRAY, 2},    {ARRAY, 4},    {MAP, 2},      {MAP, 4},
 };
 
 stele_status stele__mp_malformed(const struct stele__mp_reader *reader, const char *at, const char *why,
@@ -187,8 +185,7 @@ static stele_status read_format(struct stele__mp_reader *reader, unsigned lead, 
     return stele__mp_malformed(reader, reader->at, "0xc1 is no format", error);
 }
 
-stele_status stele__mp_next(struct stele__mp_reader *reader, struct stele__mp_token *token,
-                            stele_error **error)
+stele_status stele__mp_next(struct stele__mp_reader *reader, struct stele__mp_token *token, stele_error **error)
 {
     const char *at = reader->at;
     unsigned lead;
@@ -215,8 +212,7 @@ void stele__mp_walk_init(struct stele__mp_walk *walk, struct stele__mp_reader *r
     walk->started = false;
 }
 
-static stele_status open_level(struct stele__mp_walk *walk, const struct stele__mp_token *token,
-                               stele_error **error)
+static stele_status open_level(struct stele__mp_walk *walk, const struct stele__mp_token *token, stele_error **error)
 {
     struct stele__mp_level *level;
 
@@ -229,8 +225,8 @@ static stele_status open_level(struct stele__mp_walk *walk, const struct stele__
     return STELE_OK;
 }
 
-stele_status stele__mp_walk_next(struct stele__mp_walk *walk, enum stele__mp_step *step,
-                                 struct stele__mp_token *token, stele_error **error)
+stele_status stele__mp_walk_next(struct stele__mp_walk *walk, enum stele__mp_step *step, struct stele__mp_token *token,
+                                 stele_error **error)
 {
     struct stele__mp_level *level = walk->depth ? &walk->levels[walk->depth - 1] : NULL;
     stele_status status;
