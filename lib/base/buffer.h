@@ -13,10 +13,10 @@
 
 struct stele__buffer {
     char *data;
-    size_t size;     /* bytes written */
-    size_t capacity; /* bytes allocated */
-    size_t limit;    /* most bytes it may hold; 0 = no limit */
-    size_t refused;  /* bytes that were to follow after the limit was passed */
+    size_t size;         /* bytes written */
+    size_t capacity;     /* bytes allocated */
+    size_t limit;        /* most bytes it may hold; 0 = no limit */
+    size_t refused;      /* bytes that were to follow after the limit was passed */
     stele_status failed; /* STELE_OK, STELE_NO_MEMORY or STELE_LIMIT */
 };
 

@@ -278,7 +278,8 @@ static bool join_time(int64_t seconds, int64_t nanos, int64_t *time)
         seconds++;
         nanos -= NANOS_PER_SECOND;
     }
-    return !__builtin_mul_overflow(seconds, NANOS_PER_SECOND, &seconds) && !__builtin_add_overflow(seconds, nanos, time);
+    return !__builtin_mul_overflow(seconds, NANOS_PER_SECOND, &seconds) &&
+           !__builtin_add_overflow(seconds, nanos, time);
 }
 
 static stele_status fail_malformed(const struct cursor *cursor, stele_error **error)
@@ -293,8 +294,9 @@ static stele_status fail_range(struct stele_slice text, stele_error **error)
 {
     const int size = (int)(text.size < STELE_TIME_TEXT_SIZE ? text.size : STELE_TIME_TEXT_SIZE);
 
-    stele__fail(error, STELE_LIMIT, "time %.*s is outside of 1677-09-21T00:12:43.145224192Z to 2262-04-11T23:47:16.854775807Z",
-                size, text.data);
+    stele__fail(error, STELE_LIMIT,
+                "time %.*s is outside of 1677-09-21T00:12:43.145224192Z to 2262-04-11T23:47:16.854775807Z", size,
+                text.data);
     stele__error_add(error, "field", "time");
     stele__error_add(error, "limit", "%s",
                      text.data[0] < '2' ? "1677-09-21T00:12:43.145224192Z" : "2262-04-11T23:47:16.854775807Z");

@@ -297,19 +297,11 @@ stele_status stele__fail_conflict(stele_error **error, const struct stele_confli
     if (!error)
         return STELE_CONFLICT;
     switch (conflict->expect) {
-    case STELE_EXPECT_NO_STREAM:
-        snprintf(expected, sizeof(expected), "no stream");
-        break;
-    case STELE_EXPECT_EXISTS:
-        snprintf(expected, sizeof(expected), "an existing stream");
-        break;
-    case STELE_EXPECT_VERSION:
-        snprintf(expected, sizeof(expected), "version %" PRIu64, conflict->expected);
-        break;
+    case STELE_EXPECT_NO_STREAM: snprintf(expected, sizeof(expected), "no stream"); break;
+    case STELE_EXPECT_EXISTS: snprintf(expected, sizeof(expected), "an existing stream"); break;
+    case STELE_EXPECT_VERSION: snprintf(expected, sizeof(expected), "version %" PRIu64, conflict->expected); break;
     case STELE_EXPECT_ANY:
-    default:
-        snprintf(expected, sizeof(expected), "any version");
-        break;
+    default: snprintf(expected, sizeof(expected), "any version"); break;
     }
     stele__fail(error, STELE_CONFLICT, "stream \"%s\": expected %s, actual version %" PRIu64, stream, expected,
                 conflict->actual);

@@ -12,8 +12,8 @@
 /* Set `*error` (if wanted) to a new error with a printf-formatted message; returns `status`. */
 stele_status stele__fail(stele_error **error, stele_status status, const char *format, ...) STELE_PRINTF(3, 4);
 
-/* Add a fact to the error's context (see stele_error_get()); the texts are copied. Returns the error's status.
- * Does nothing where `error` or `*error` is NULL or memory is out. */
+/* Add a fact to the error's context (see stele_error_get()); the texts are copied. Returns the error's status,
+ * which is STELE_OK where `error` or `*error` is NULL: nothing is added then, nor where memory is out. */
 stele_status stele__error_add(stele_error **error, const char *name, const char *format, ...) STELE_PRINTF(3, 4);
 
 /* Put words in front of the message: "words: message". */
@@ -26,7 +26,8 @@ stele_status stele__fail_memory(stele_error **error);
 stele_status stele__fail_argument(stele_error **error, const char *argument, const char *why);
 
 /* STELE_LIMIT: "WHAT is ACTUAL UNIT long, the limit is LIMIT"; adds "field", "limit", "actual". */
-stele_status stele__fail_limit(stele_error **error, const char *what, uint64_t actual, uint64_t limit, const char *unit);
+stele_status stele__fail_limit(stele_error **error, const char *what, uint64_t actual, uint64_t limit,
+                               const char *unit);
 
 /* STELE_CONFLICT with a copy of `conflict`, its texts included, and a message made of it. */
 stele_status stele__fail_conflict(stele_error **error, const struct stele_conflict *conflict);

@@ -47,15 +47,12 @@ struct line {
     size_t length;
 };
 
-/* Add bytes that must not be cut apart. */
+/* Add bytes that must not be cut apart; once some did not fit, `length` is beyond `size` and nothing follows. */
 static void put(struct line *line, const char *bytes, size_t size)
 {
     if (line->length < line->size && size < line->size - line->length) {
         memcpy(line->text + line->length, bytes, size);
         line->text[line->length + size] = '\0';
-    } else {
-        /* Nothing that is shorter may follow into the gap. */
-        line->size = line->length < line->size ? line->length + 1 : line->size;
     }
     line->length += size;
 }
@@ -85,7 +82,8 @@ static size_t printable_size(struct stele_slice text)
 
     if (first < 0x80)
         return first >= 0x20 && first != 0x7F;
-    while (character.size < 4 && character.size < text.size && ((unsigned char)text.data[character.size] & 0xC0) == 0x80)
+    while (character.size < 4 && character.size < text.size &&
+           ((unsigned char)text.data[character.size] & 0xC0) == 0x80)
         character.size++;
     if (!stele__utf8_valid(character, &bad))
         return 0;

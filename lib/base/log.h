@@ -9,7 +9,7 @@ bool stele__log_wanted(enum stele_log_level level);
 
 void stele__log(enum stele_log_level level, const char *message, const struct stele_log_field *fields, size_t count);
 
-/* stele__log with fields written in place: STELE__LOG(STELE_LOG_INFO, "store opened", {"path", path}, {"sqlite", version}) */
+/* stele__log with fields in place: STELE__LOG(STELE_LOG_INFO, "store opened", {"path", path}, {"sqlite", version}) */
 #define STELE__LOG(level, message, ...) \
     do { \
         if (stele__log_wanted(level)) { \

@@ -16,7 +16,8 @@ static bool parse_magnitude(struct stele_slice text, uint64_t limit, uint64_t *o
 
         if (digit < '0' || digit > '9')
             return false;
-        if (__builtin_mul_overflow(number, 10, &number) || __builtin_add_overflow(number, (unsigned)(digit - '0'), &number))
+        if (__builtin_mul_overflow(number, 10, &number) ||
+            __builtin_add_overflow(number, (unsigned)(digit - '0'), &number))
             return false;
     }
     if (number > limit)

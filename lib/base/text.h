@@ -19,7 +19,10 @@ static inline bool stele__slice_equal(struct stele_slice left, struct stele_slic
     return left.size == right.size && (left.size == 0 || memcmp(left.data, right.data, left.size) == 0);
 }
 
-/* True if valid UTF-8 (RFC 3629: no overlong forms, no surrogates, at most U+10FFFF); else *offset is the first bad byte. */
+/*
+ * True if valid UTF-8 (RFC 3629: no overlong forms, no surrogates, at most
+ * U+10FFFF); else *offset is where the first malformed character begins.
+ */
 bool stele__utf8_valid(struct stele_slice text, size_t *offset);
 
 /* Code points in valid UTF-8. */
@@ -34,7 +37,7 @@ bool stele__utf8_blank(struct stele_slice text);
  */
 stele_status stele__name_check(struct stele_slice name, const char *what, size_t limit, stele_error **error);
 
-/* Whole-slice decimal numbers, "-" allowed for the signed one, no blanks, no "+"; false if malformed or out of range. */
+/* Decimal numbers that fill the slice, "-" for the signed one only, no blanks; false if malformed or out of range. */
 bool stele__parse_u64(struct stele_slice text, uint64_t *out);
 bool stele__parse_i64(struct stele_slice text, int64_t *out);
 
@@ -52,9 +55,9 @@ void stele__base64_encode(struct stele_slice bytes, char *text);
 /* Decode into `bytes` (room for text.size / 4 * 3); false at *offset where it is malformed (non-canonical ends too). */
 bool stele__base64_decode(struct stele_slice text, char *bytes, size_t *size, size_t *offset);
 
-/* Match a dotted name against a pattern: "a.b" exact, "a.*" one level, "a.>" the rest (at least one level), "*" and ">" likewise. */
+/* Match a dotted name: "a.b" exactly, "a.*" one level, "a.>" the rest (at least one level), "*" and ">" likewise. */
 bool stele__pattern_match(struct stele_slice pattern, struct stele_slice name);
-/* STELE_INVALID with the offset if a pattern is empty, has an empty level, a '>' before its end, or a '*' or '>' inside a level. */
+/* STELE_INVALID with the offset of an empty level, a '>' before the end, or a '*' or '>' inside a level. */
 stele_status stele__pattern_check(struct stele_slice pattern, stele_error **error);
 
 #endif

@@ -21,6 +21,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/random.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -82,6 +83,15 @@ static void read_random(uint64_t *first, uint64_t *second)
     bytes[14] = bytes[15] = 0;
     *first = load_u64(bytes);
     *second = load_u64(bytes + 8);
+}
+
+uint64_t stele__random(void)
+{
+    uint64_t first;
+    uint64_t second;
+
+    read_random(&first, &second);
+    return first;
 }
 
 /* Half of the tail's range is left to count in. */

@@ -68,6 +68,9 @@ static void printing_fits_exactly_at_every_size(void **state)
         stele__buffer_print(&buffer, "%*d", width, 7);
         assert_int_equal(width, buffer.size);
         assert_int_equal('7', stele__buffer_slice(&buffer).data[width - 1]);
+        stele__buffer_print(&buffer, "%*d", 512 - width, 8);
+        assert_int_equal(512, buffer.size);
+        assert_int_equal('8', stele__buffer_slice(&buffer).data[511]);
         stele__buffer_fini(&buffer);
     }
 }

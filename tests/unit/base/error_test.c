@@ -102,6 +102,7 @@ static void a_message_is_one_line(void **state)
 
     (void)state;
     stele__fail(&error, STELE_INVALID, "value \"a\nb\tc\x7f\" is bad");
+    assert_string_equal("value \"a b c \" is bad", stele_error_message(error));
     stele__error_prefix(&error, "x\ry");
     assert_string_equal("x y: value \"a b c \" is bad", stele_error_message(error));
     stele_error_free(error);
@@ -177,7 +178,8 @@ static void A4_conflict_names_stream_and_versions(void **state)
          "stream \"a\": expected no stream, actual version 1"},
         {{.stream = "a", .expect = STELE_EXPECT_EXISTS, .actual = 0},
          "stream \"a\": expected an existing stream, actual version 0"},
-        {{.stream = "a", .expect = STELE_EXPECT_ANY, .actual = 2}, "stream \"a\": expected any version, actual version 2"},
+        {{.stream = "a", .expect = STELE_EXPECT_ANY, .actual = 2},
+         "stream \"a\": expected any version, actual version 2"},
     };
 
     (void)state;

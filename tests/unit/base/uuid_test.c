@@ -2,6 +2,7 @@
 #include "tests/support/support.h"
 
 #include "base/clock.h"
+#include "base/random.h"
 
 #include <stele/uuid.h>
 
@@ -135,6 +136,8 @@ static void ids_increase_when_the_clock_steps_back(void **state)
     now = 0;
     assert_next_is_greater(&last);
     assert_true(milliseconds(&last) >= time);
+    /* 10,000 steps of at most 5 ms. */
+    assert_true(milliseconds(&last) <= time + 50000);
 }
 
 static void ids_follow_a_clock_that_goes_on(void **state)
@@ -178,7 +181,8 @@ static void ids_of_several_threads_increase_and_differ(void **state)
         size_t least = THREADS;
 
         for (size_t i = 0; i < THREADS; i++) {
-            if (next[i] < IDS && (least == THREADS || stele_uuid_compare(&ids[i][next[i]], &ids[least][next[least]]) < 0))
+            if (next[i] < IDS &&
+                (least == THREADS || stele_uuid_compare(&ids[i][next[i]], &ids[least][next[least]]) < 0))
                 least = i;
         }
         assert_true(stele_uuid_compare(&last, &ids[least][next[least]]) < 0);
@@ -235,7 +239,8 @@ static void an_id_prints_in_lower_case_and_parses_in_either(void **state)
 {
     /* RFC 9562, appendix A.6. */
     const char *const text = "017f22e2-79b0-7cc3-98c4-dc0c0c07398f";
-    const uint8_t bytes[] = {0x01, 0x7F, 0x22, 0xE2, 0x79, 0xB0, 0x7C, 0xC3, 0x98, 0xC4, 0xDC, 0x0C, 0x0C, 0x07, 0x39, 0x8F};
+    const uint8_t bytes[] = {0x01, 0x7F, 0x22, 0xE2, 0x79, 0xB0, 0x7C, 0xC3,
+                             0x98, 0xC4, 0xDC, 0x0C, 0x0C, 0x07, 0x39, 0x8F};
     char printed[STELE_UUID_TEXT_SIZE];
     struct stele_uuid uuid = {{0}};
     stele_error *error = NULL;
@@ -300,6 +305,22 @@ static void malformed_ids_name_the_offset(void **state)
     }
 }
 
+static void every_random_bit_is_once_0_and_once_1(void **state)
+{
+    uint64_t all_ones = UINT64_MAX;
+    uint64_t all_zeros = 0;
+
+    (void)state;
+    for (int i = 0; i < 200; i++) {
+        const uint64_t number = stele__random();
+
+        all_ones &= number;
+        all_zeros |= number;
+    }
+    assert_true(all_ones == 0);
+    assert_true(all_zeros == UINT64_MAX);
+}
+
 static void ids_compare_as_their_bytes(void **state)
 {
     struct stele_uuid low = {{0}};
@@ -331,6 +352,7 @@ int main(void)
         uuid_unit_test(an_id_prints_in_lower_case_and_parses_in_either),
         uuid_unit_test(a_derived_id_depends_on_name_space_and_name_only),
         uuid_unit_test(malformed_ids_name_the_offset),
+        uuid_unit_test(every_random_bit_is_once_0_and_once_1),
         uuid_unit_test(ids_compare_as_their_bytes),
     };
 
