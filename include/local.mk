@@ -1,7 +1,9 @@
 # Public headers, one per concept; spi/ is for people who write a backend.
 
-nobase_include_HEADERS = \
-	include/stele.h \
+include_HEADERS = include/stele.h
+
+steledir = $(includedir)/stele
+stele_HEADERS = \
 	include/stele/aggregate.h \
 	include/stele/base.h \
 	include/stele/clock.h \
@@ -11,7 +13,9 @@ nobase_include_HEADERS = \
 	include/stele/log.h \
 	include/stele/memory.h \
 	include/stele/message.h \
-	include/stele/spi/store.h \
 	include/stele/store.h \
 	include/stele/type.h \
 	include/stele/uuid.h
+
+stelespidir = $(includedir)/stele/spi
+stelespi_HEADERS = include/stele/spi/store.h

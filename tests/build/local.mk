@@ -5,6 +5,7 @@ build_tests = \
 	tests/build/format.sh \
 	tests/build/header_examples.sh \
 	tests/build/headers_standalone.sh \
+	tests/build/installed.sh \
 	tests/build/layering.sh \
 	tests/build/sizes.sh \
 	tests/build/versions.sh
