@@ -150,9 +150,12 @@ STELE_API stele_status stele_aggregate_check(const struct stele_aggregate *aggre
 typedef struct stele_repository stele_repository;
 typedef struct stele_instance stele_instance;
 
-/* What to do with a stored event that the table has no evolve function for. */
+/*
+ * What to do with a stored event whose type name is not in the table. A name
+ * that is, stored in another version of its shape, is STELE_UNKNOWN_TYPE always.
+ */
 enum stele_unknown {
-    STELE_UNKNOWN_IS_ERROR, /* STELE_UNKNOWN_TYPE with "type", "stream" and "position" (the default) */
+    STELE_UNKNOWN_IS_ERROR,  /* STELE_UNKNOWN_TYPE with "type", "stream" and "position" (the default) */
     STELE_UNKNOWN_IS_SKIPPED /* it changes nothing but the version */
 };
 
@@ -178,7 +181,7 @@ struct stele_load_options {
     bool or_new;      /* a missing stream gives an instance at version 0 instead of STELE_NOT_FOUND */
     uint64_t version; /* the state as of this version; 0 = the newest. STELE_NOT_FOUND if the stream is not that long */
     bool has_time;
-    int64_t time;     /* the state as of this time: events up to the first one later than it */
+    int64_t time; /* the state as of this time: events up to the first one later than it */
 };
 
 /*
@@ -187,18 +190,16 @@ struct stele_load_options {
  * stele_read() returns. An instance is used by one thread at a time.
  */
 STELE_API stele_status stele_load(const stele_repository *repository, const char *stream,
-                                  const struct stele_load_options *options, stele_instance **out,
-                                  stele_error **error);
+                                  const struct stele_load_options *options, stele_instance **out, stele_error **error);
 /* Free an instance and what it has not saved; NULL is allowed. */
 STELE_API void stele_instance_free(stele_instance *instance);
 
 /* The state, typed: `const struct account *account = STELE_STATE_OF(account, instance);` valid until the next call
  * that changes the instance. NULL if the instance is of another aggregate. */
-#define STELE_STATE_OF(name, instance) \
-    ((const struct name *)stele_instance_state((instance), &name##_aggregate))
+#define STELE_STATE_OF(name, instance) ((const struct name *)stele_instance_state((instance), &name##_aggregate))
 STELE_API const void *stele_instance_state(const stele_instance *instance, const struct stele_aggregate *aggregate);
 
-/* The stream's name; the version its state has, undecided events not counted; valid as long as the instance. */
+/* The stream's name, valid as long as the instance; the version of the state: what was loaded, and the pending events. */
 STELE_API const char *stele_instance_stream(const stele_instance *instance);
 STELE_API uint64_t stele_instance_version(const stele_instance *instance);
 
@@ -225,6 +226,8 @@ STELE_API stele_status stele_decide(stele_instance *instance, const stele_messag
  * part as expectations. On STELE_OK nothing is pending and the versions have
  * moved on. On failure (STELE_CONFLICT: load again) the instances are as
  * before. All must be of the same store (STELE_INVALID) and different streams.
+ * If the events were stored already (`result->repeated`), the instances are
+ * loaded anew, up to the newest version.
  */
 STELE_API stele_status stele_save(stele_instance *const *instances, size_t count, struct stele_appended *result,
                                   stele_error **error);
@@ -238,9 +241,9 @@ struct stele_execution {
 
 struct stele_execute_options {
     size_t size;
-    unsigned attempts;      /* in total, on conflict; default 3 */
+    unsigned attempts; /* in total, on conflict; default 3 */
     bool has_version;
-    uint64_t version;       /* with has_version: the version the caller has seen; a conflict is final. One execution. */
+    uint64_t version; /* with has_version: the version the caller has seen; a conflict is final. One execution. */
 };
 
 /*
@@ -248,16 +251,21 @@ struct stele_execute_options {
  * with a short random pause growing from try to try. Several executions are
  * decided in order and saved in one atomic step; a rejection of one rejects
  * all. A command that decides nothing writes nothing and makes no stream.
+ *
+ * Sending a command again is safe, whatever has happened since: if its events
+ * are in the stream, it is decided again on the state and at the time of then,
+ * and the first result is returned, with `repeated` set. Another command under
+ * the same id is then STELE_ID_REUSE.
+ *
  * Errors as stele_load(), stele_decide() and stele_append_batch().
  */
 STELE_API stele_status stele_execute_all(const struct stele_execution *executions, size_t count,
-                                         const struct stele_execute_options *options,
-                                         struct stele_appended *result, stele_error **error);
+                                         const struct stele_execute_options *options, struct stele_appended *result,
+                                         stele_error **error);
 
 /* stele_execute_all() for one command with default options. */
 STELE_API stele_status stele_execute(const stele_repository *repository, const char *stream,
-                                     const stele_message *command, struct stele_appended *result,
-                                     stele_error **error);
+                                     const stele_message *command, struct stele_appended *result, stele_error **error);
 
 #ifdef __cplusplus
 }

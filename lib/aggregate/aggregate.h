@@ -1,0 +1,97 @@
+/*
+ * The inside of a repository and its instances, for the files of this folder.
+ *
+ *   aggregate.c   checks a table
+ *   repository.c  a table bound to a store; loading
+ *   instance.c    one aggregate in memory: folding events into its state
+ *   decision.c    a command becomes pending events
+ *   save.c        pending events become stored ones
+ *   execute.c     load, decide, save; again on a conflict
+ */
+#ifndef STELE_AGGREGATE_AGGREGATE_H
+#define STELE_AGGREGATE_AGGREGATE_H
+
+#include <stele/aggregate.h>
+
+#include "base/arena.h"
+#include "base/map.h"
+#include "base/vector.h"
+
+/* A row of the table as folding needs it. */
+struct stele__row {
+    const struct stele_evolution *evolution;
+    struct stele_slice name; /* of the event's type */
+    bool is_fleeting;        /* nothing of the event can be kept by the state: it need not outlive evolve */
+};
+
+struct stele_repository {
+    stele_store *store;
+    const struct stele_aggregate *aggregate;
+    const struct stele_clock *clock;
+    char *source;
+    enum stele_unknown unknown;
+    bool owns_memory; /* the state has an ARENA field: what it holds there cannot be found and copied */
+    struct stele__row *rows;
+    struct stele__map by_name;
+};
+
+struct stele_instance {
+    const stele_repository *repository;
+    struct stele_arena memory;     /* what the state points to */
+    struct stele_arena scratch;    /* a command, and events that are fleeting; reset after each use */
+    size_t compact_at;             /* bytes of `memory` from which on its garbage is worth collecting */
+    uint64_t stored_version;       /* of the stream, as far as it was folded */
+    struct stele__vector pending;  /* stele_message *, each with our reference */
+    const struct stele__row *last; /* the row of the last event: the next is often of the same type */
+    bool has_decision_time;        /* deciding again what was decided at `decision_time` */
+    int64_t decision_time;
+    size_t allocated;
+    void *state;
+    char *stream;
+    _Alignas(max_align_t) char bytes[]; /* the state, the name */
+};
+
+/* What to load, and on which event to keep an eye. */
+struct stele__loading {
+    bool or_new;
+    uint64_t until; /* the last version folded; 0 gives a new instance without reading */
+    bool has_time;
+    int64_t time;
+    const struct stele_uuid *watched; /* an event id, or NULL; the two below are about it */
+    uint64_t watched_version;         /* 0: it is not in what was loaded */
+    int64_t watched_time;
+};
+
+stele_status stele__load(const stele_repository *repository, const char *stream, struct stele__loading *loading,
+                         stele_instance **out, stele_error **error);
+
+/* The row for an event type; NULL if the table has none of that name. */
+const struct stele__row *stele__repository_row(const stele_repository *repository, struct stele_slice type);
+
+stele_status stele__instance_new(const stele_repository *repository, const char *stream, stele_instance **out,
+                                 stele_error **error);
+
+/* Fold a stored event, which is lent, into the state. STELE_UNKNOWN_TYPE, STELE_CORRUPT, STELE_NO_MEMORY: unchanged. */
+stele_status stele__instance_fold(stele_instance *instance, const stele_message *message, stele_error **error);
+
+/* Decode an event so that it lives until evolve is done with it, and as long as the instance if the state may keep it. */
+stele_status stele__instance_decode(stele_instance *instance, const struct stele__row *row,
+                                    const stele_message *message, void **event, stele_error **error);
+
+/* Collect the garbage in the instance's memory if there may be enough of it. */
+void stele__instance_tidy(stele_instance *instance);
+
+/* Forget the pending events. */
+void stele__instance_clear_pending(stele_instance *instance);
+
+/* Become what `fresh`, of the same stream, is; `fresh` is left to be freed. */
+void stele__instance_replace(stele_instance *instance, stele_instance *fresh);
+
+/* The id of the n-th event (from 0) that a command makes in a stream. */
+struct stele_uuid stele__event_id(const stele_message *command, const char *stream, size_t ordinal);
+
+/* stele_save(); on a repetition without `reload`, the instances are fit for nothing but to be freed. */
+stele_status stele__save(stele_instance *const *instances, size_t count, bool reload, struct stele_appended *result,
+                         stele_error **error);
+
+#endif

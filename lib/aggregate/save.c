@@ -1,0 +1,119 @@
+/*
+ * Saving: the pending events of instances become one batch, each stream
+ * expected at the version its instance has read.
+ *
+ * When the store has had the events before (the command was decided again),
+ * it answers with the first result. Their effect is then in the state twice:
+ * once folded from the stream, once decided. So the instances are loaded anew.
+ *
+ * What can fail: a stream has moved on, the store, memory. The instances are
+ * then as before.
+ */
+#include "aggregate/aggregate.h"
+
+#include "base/error.h"
+#include "base/memory.h"
+
+static stele_status check_instances(stele_instance *const *instances, size_t count, stele_error **error)
+{
+    if (!instances || count == 0)
+        return stele__fail_argument(error, "instances", "there are none");
+    for (size_t i = 0; i < count; i++) {
+        if (!instances[i])
+            return stele__fail_argument(error, "instances", "one of them is NULL");
+        if (instances[i]->repository->store != instances[0]->repository->store)
+            return stele__fail_argument(error, "instances", "they are of different stores");
+    }
+    return STELE_OK;
+}
+
+static bool fill_batch(stele_instance *const *instances, size_t count, struct stele__vector *writes,
+                       struct stele__vector *expectations)
+{
+    for (size_t i = 0; i < count; i++) {
+        const stele_instance *instance = instances[i];
+        stele_message *const *events = instance->pending.items;
+        struct stele_expectation *expectation = stele__vector_add(expectations);
+
+        if (!expectation)
+            return false;
+        expectation->stream = instance->stream;
+        expectation->expected = stele_expect_version(instance->stored_version);
+        for (size_t j = 0; j < instance->pending.count; j++) {
+            struct stele_write *write = stele__vector_add(writes);
+
+            if (!write)
+                return false;
+            *write = (struct stele_write){instance->stream, events[j]};
+        }
+    }
+    return true;
+}
+
+static stele_status append(stele_instance *const *instances, size_t count, struct stele_appended *result,
+                           stele_error **error)
+{
+    struct stele__vector writes;
+    struct stele__vector expectations;
+    stele_status status;
+
+    stele__vector_init(&writes, sizeof(struct stele_write));
+    stele__vector_init(&expectations, sizeof(struct stele_expectation));
+    if (fill_batch(instances, count, &writes, &expectations)) {
+        const struct stele_batch batch = {writes.items, writes.count, expectations.items, expectations.count};
+
+        status = stele_append_batch(instances[0]->repository->store, &batch, result, error);
+    } else {
+        status = stele__fail_memory(error);
+    }
+    stele__vector_fini(&writes);
+    stele__vector_fini(&expectations);
+    return status;
+}
+
+/* Load all anew, then put what was loaded into their places: all of them or none. */
+static stele_status reload_all(stele_instance *const *instances, size_t count, stele_error **error)
+{
+    stele_instance **fresh = stele__alloc(count * sizeof(*fresh));
+    stele_status status = fresh ? STELE_OK : stele__fail_memory(error);
+
+    for (size_t i = 0; i < count && status == STELE_OK; i++) {
+        struct stele__loading loading = {.or_new = true, .until = STELE_VERSION_MAX};
+
+        status = stele__load(instances[i]->repository, instances[i]->stream, &loading, &fresh[i], error);
+    }
+    for (size_t i = 0; i < count && fresh; i++) {
+        if (status == STELE_OK)
+            stele__instance_replace(instances[i], fresh[i]);
+        stele_instance_free(fresh[i]);
+    }
+    stele__free(fresh, count * sizeof(*fresh));
+    return status;
+}
+
+stele_status stele__save(stele_instance *const *instances, size_t count, bool reload, struct stele_appended *result,
+                         stele_error **error)
+{
+    struct stele_appended appended = {0};
+    stele_status status = append(instances, count, &appended, error);
+
+    if (status == STELE_OK && appended.repeated && reload)
+        status = reload_all(instances, count, error);
+    if (status != STELE_OK)
+        return status;
+    for (size_t i = 0; i < count; i++) {
+        instances[i]->stored_version += instances[i]->pending.count;
+        stele__instance_clear_pending(instances[i]);
+    }
+    if (result)
+        *result = appended;
+    return STELE_OK;
+}
+
+stele_status stele_save(stele_instance *const *instances, size_t count, struct stele_appended *result,
+                        stele_error **error)
+{
+    const stele_status status = check_instances(instances, count, error);
+
+    return status == STELE_OK ? stele__save(instances, count, true, result, error) : status;
+}
