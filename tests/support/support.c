@@ -22,7 +22,7 @@ enum { ROUNDS_MAX = 100000, PATHS = 8, PATH_SIZE = 4096, TREE_DESCRIPTORS = 16 }
 
 struct stele_slice support_slice(const char *text)
 {
-    return (struct stele_slice){ .data = text, .size = text == NULL ? 0 : strlen(text) };
+    return (struct stele_slice){.data = text, .size = text == NULL ? 0 : strlen(text)};
 }
 
 void support_assert_ok(stele_status status, stele_error **error, const char *call, const char *file, int line)
@@ -68,7 +68,7 @@ static struct {
     size_t fail_at;        /* the allocation that fails, counted as `count`; 0 for none */
     bool fail_on;          /* all after it fail too */
     bool failed;
-} allocations = { .mutex = PTHREAD_MUTEX_INITIALIZER };
+} allocations = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
 static size_t memory_at_start;
 static size_t descriptors_at_start;
@@ -150,11 +150,9 @@ size_t support_every_allocation_fails(support_attempt *attempt, void *context)
         const bool failed = support_allocation_failed();
         support_fail_allocation(0);
         if (status != STELE_OK && (!failed || status != STELE_NO_MEMORY))
-            fail_msg("with allocation %zu failing: %s: %s", n, stele_status_name(status),
-                     stele_error_message(error));
+            fail_msg("with allocation %zu failing: %s: %s", n, stele_status_name(status), stele_error_message(error));
         if (status == STELE_OK && error != NULL)
-            fail_msg("with allocation %zu failing: success, but an error is set: %s", n,
-                     stele_error_message(error));
+            fail_msg("with allocation %zu failing: success, but an error is set: %s", n, stele_error_message(error));
         stele_error_free(error);
         assert_nothing_leaked(before, n);
         /* A success in spite of the failure is fine: the allocation was a luxury. Go on to the next. */
@@ -181,7 +179,7 @@ size_t support_open_descriptors(void)
 int support_setup(void **state)
 {
     (void)state;
-    static const struct stele_allocator failing = { .resize = failing_resize, .release = failing_release };
+    static const struct stele_allocator failing = {.resize = failing_resize, .release = failing_release};
     stele_error *error = NULL;
     assert_ok(stele_memory_use(&failing, &error), error);
     pthread_mutex_lock(&allocations.mutex);
@@ -221,8 +219,7 @@ const char *support_temp_dir(void)
     if (temp_dir[0] != '\0')
         return temp_dir;
     const char *parent = getenv("TMPDIR");
-    const int length =
-        snprintf(temp_dir, sizeof temp_dir, "%s/stele-test-XXXXXX", parent == NULL ? "/tmp" : parent);
+    const int length = snprintf(temp_dir, sizeof temp_dir, "%s/stele-test-XXXXXX", parent == NULL ? "/tmp" : parent);
     assert_in_range(length, 1, (int)sizeof temp_dir - 1);
     if (mkdtemp(temp_dir) == NULL) {
         temp_dir[0] = '\0';
@@ -272,12 +269,12 @@ void support_temp_dir_remove(void)
 struct support_random support_seed(void)
 {
     const char *given = getenv("STELE_TEST_SEED");
-    struct timespec now = { 0 };
+    struct timespec now = {0};
     clock_gettime(CLOCK_REALTIME, &now);
     const uint64_t seed =
         given != NULL ? strtoull(given, NULL, 0) : (uint64_t)now.tv_sec * 1000000007U + (uint64_t)now.tv_nsec;
     print_message("STELE_TEST_SEED=%" PRIu64 "\n", seed);
-    return (struct support_random){ .state = seed };
+    return (struct support_random){.state = seed};
 }
 
 uint64_t support_random_next(struct support_random *random)

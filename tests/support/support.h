@@ -52,8 +52,7 @@
 /* The error's message contains `text`. */
 #define assert_message(error, text) support_assert_message((error), (text), __FILE__, __LINE__)
 
-void support_assert_ok(stele_status status, stele_error **error, const char *call, const char *file,
-                       int line);
+void support_assert_ok(stele_status status, stele_error **error, const char *call, const char *file, int line);
 void support_assert_status(stele_status expected, stele_status status, stele_error **error, const char *call,
                            const char *file, int line);
 void support_assert_message(const stele_error *error, const char *text, const char *file, int line);

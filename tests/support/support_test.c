@@ -15,7 +15,7 @@ enum { PIECES = 3, PIECE_SIZE = 24 };
 static stele_status three_pieces(void *context, stele_error **error)
 {
     (void)context;
-    void *pieces[PIECES] = { NULL };
+    void *pieces[PIECES] = {NULL};
     stele_status status = STELE_OK;
     for (size_t i = 0; i < PIECES && status == STELE_OK; i++) {
         pieces[i] = stele__alloc(PIECE_SIZE);
@@ -99,7 +99,7 @@ static void a_temporary_folder_goes_with_all_in_it(void **state)
 static void the_same_seed_gives_the_same_numbers(void **state)
 {
     (void)state;
-    struct support_random random = { .state = 1234567 };
+    struct support_random random = {.state = 1234567};
     assert_true(support_random_next(&random) == 6457827717110365317U);
     assert_true(support_random_next(&random) == 3203168211198807973U);
     assert_true(support_random_next(&random) == 9817491932198370423U);
