@@ -1,3 +1,20 @@
 # Storey 3: the store front.
 
-libstele_core_la_SOURCES +=
+libstele_core_la_SOURCES += \
+	lib/store/append.c \
+	lib/store/backends.c \
+	lib/store/backends.h \
+	lib/store/cursor.c \
+	lib/store/fork.c \
+	lib/store/fork.h \
+	lib/store/record.c \
+	lib/store/record.h \
+	lib/store/rules.c \
+	lib/store/scan.c \
+	lib/store/scan.h \
+	lib/store/store.c \
+	lib/store/store.h \
+	lib/store/url.c \
+	lib/store/url.h \
+	lib/store/verify.c \
+	lib/store/visit.c

@@ -1,0 +1,299 @@
+/*
+ * Appending: arguments in, one member of a group out.
+ *
+ *     batch -> records and expectations, checked -> struct stele_append_member
+ *           -> the gate (one append at a time) -> backend -> result
+ *
+ * Small batches are prepared on the stack, larger ones in an arena. What can
+ * fail before the gate: names, limits, duplicate ids, malformed expectations
+ * (nothing has happened then); behind it, what the backend says.
+ */
+#include "base/arena.h"
+#include "base/error.h"
+#include "base/map.h"
+#include "base/text.h"
+#include "store/record.h"
+#include "store/store.h"
+
+#include <inttypes.h>
+
+enum { SMALL = 16 }; /* most writes, and most expectations, that are prepared without allocating */
+
+struct preparation {
+    struct stele_record small_records[SMALL];
+    struct stele_stream_expectation small_expectations[SMALL];
+    struct stele_record *records;
+    struct stele_stream_expectation *expectations;
+    struct stele_arena arena; /* of the large ones */
+};
+
+/* --- Arguments ---------------------------------------------------------------- */
+
+static stele_status check_batch(const stele_store *store, const struct stele_batch *batch, stele_error **error)
+{
+    if (!batch)
+        return stele__fail_argument(error, "batch", "is NULL");
+    if (!batch->writes && batch->write_count)
+        return stele__fail_argument(error, "batch.writes", "is NULL");
+    if (!batch->expectations && batch->expectation_count)
+        return stele__fail_argument(error, "batch.expectations", "is NULL");
+    if (batch->write_count > STELE_BATCH_EVENTS_MAX)
+        return stele__fail_limit(error, "batch", batch->write_count, STELE_BATCH_EVENTS_MAX, "events");
+    if (batch->expectation_count > STELE_BATCH_EVENTS_MAX)
+        return stele__fail_limit(error, "batch.expectations", batch->expectation_count, STELE_BATCH_EVENTS_MAX,
+                                 "expectations");
+    if (store->read_only)
+        return stele__fail(error, STELE_READ_ONLY, "the store was opened for reading only");
+    return STELE_OK;
+}
+
+static stele_status allocate(struct preparation *preparation, const struct stele_batch *batch, stele_error **error)
+{
+    preparation->records = preparation->small_records;
+    preparation->expectations = preparation->small_expectations;
+    stele__arena_init(&preparation->arena);
+    if (batch->write_count > SMALL)
+        preparation->records =
+            stele__arena_array(&preparation->arena, batch->write_count, sizeof(*preparation->records));
+    if (batch->expectation_count > SMALL)
+        preparation->expectations =
+            stele__arena_array(&preparation->arena, batch->expectation_count, sizeof(*preparation->expectations));
+    return preparation->records && preparation->expectations ? STELE_OK : stele__fail_memory(error);
+}
+
+/* --- Events ------------------------------------------------------------------- */
+
+static stele_status check_target(struct stele_slice stream, stele_error **error)
+{
+    stele_status status = stele__store_check_stream(stream, error);
+
+    if (status != STELE_OK)
+        return status;
+    if (stream.data[0] != '$')
+        return STELE_OK;
+    stele__fail(error, STELE_INVALID, "stream \"%s\": names that begin with '$' are the library's own", stream.data);
+    stele__error_add(error, "stream", "%s", stream.data);
+    return STELE_INVALID;
+}
+
+static stele_status take_write(const stele_store *store, const struct stele_write *write, struct stele_record *out,
+                               stele_error **error)
+{
+    const struct stele_slice stream = stele__slice(write->stream);
+    stele_status status = check_target(stream, error);
+
+    if (status != STELE_OK)
+        return status;
+    if (!write->event)
+        return stele__fail_argument(error, "event", "is NULL");
+    stele__record_from_message(write->event, stream, out);
+    if (out->payload.size > store->payload_limit)
+        return stele__fail_limit(error, "payload", out->payload.size, store->payload_limit, "bytes");
+    return STELE_OK;
+}
+
+static stele_status take_writes(const stele_store *store, const struct stele_batch *batch, struct stele_record *records,
+                                stele_error **error)
+{
+    size_t bytes = 0;
+
+    for (size_t i = 0; i < batch->write_count; i++) {
+        stele_status status = take_write(store, &batch->writes[i], &records[i], error);
+
+        if (status != STELE_OK) {
+            if (batch->write_count > 1)
+                stele__error_prefix(error, "event %zu of the batch", i + 1);
+            return status;
+        }
+        /* At most 10,000 events of 16 MiB: the sum fits. */
+        bytes += records[i].payload.size + records[i].meta.size;
+    }
+    if (bytes > STELE_BATCH_BYTES_MAX)
+        return stele__fail_limit(error, "batch", bytes, STELE_BATCH_BYTES_MAX, "bytes");
+    return STELE_OK;
+}
+
+static stele_status fail_twice(const struct stele_record *record, stele_error **error)
+{
+    char text[STELE_UUID_TEXT_SIZE];
+    const struct stele_slice id = stele__record_id(record, text);
+
+    stele__fail(error, STELE_INVALID, "the event id %.*s is in the batch twice", STELE_SLICE(id));
+    stele__error_add(error, "argument", "batch.writes");
+    stele__error_add(error, "id", "%.*s", STELE_SLICE(id));
+    return STELE_INVALID;
+}
+
+static stele_status find_twice(const struct stele_record *records, size_t count, stele_error **error)
+{
+    for (size_t i = 1; i < count; i++)
+        for (size_t j = 0; j < i; j++)
+            if (stele__record_same_id(&records[i], &records[j]))
+                return fail_twice(&records[i], error);
+    return STELE_OK;
+}
+
+static stele_status find_twice_by_map(struct stele_record *records, size_t count, stele_error **error)
+{
+    struct stele__map ids[2]; /* texts, UUIDs */
+    stele_status status = STELE_OK;
+
+    stele__map_init(&ids[0]);
+    stele__map_init(&ids[1]);
+    for (size_t i = 0; i < count && status == STELE_OK; i++) {
+        struct stele__map *map = &ids[records[i].id_is_uuid];
+        const struct stele_slice key = stele__record_id_bytes(&records[i]);
+
+        if (stele__map_get(map, key))
+            status = fail_twice(&records[i], error);
+        else if (!stele__map_put(map, key, &records[i]))
+            status = stele__fail_memory(error);
+    }
+    stele__map_fini(&ids[0]);
+    stele__map_fini(&ids[1]);
+    return status;
+}
+
+/* --- Expectations --------------------------------------------------------------- */
+
+static stele_status fail_expectation(const char *stream, const char *why, stele_error **error)
+{
+    stele__fail(error, STELE_INVALID, "expectation on stream \"%s\": %s", stream, why);
+    stele__error_add(error, "argument", "expected");
+    stele__error_add(error, "stream", "%s", stream);
+    return STELE_INVALID;
+}
+
+static stele_status take_expectation(const struct stele_expectation *expectation,
+                                     struct stele_stream_expectation *out, stele_error **error)
+{
+    stele_status status;
+
+    out->stream = stele__slice(expectation->stream);
+    out->expected = expectation->expected;
+    status = stele__store_check_stream(out->stream, error);
+    if (status != STELE_OK)
+        return status;
+    if (out->expected.expect < STELE_EXPECT_ANY || out->expected.expect > STELE_EXPECT_VERSION)
+        return fail_expectation(expectation->stream, "is none of enum stele_expect", error);
+    if (out->expected.expect == STELE_EXPECT_VERSION && out->expected.version > STELE_VERSION_MAX)
+        return fail_expectation(expectation->stream, "the version is beyond STELE_VERSION_MAX", error);
+    return STELE_OK;
+}
+
+static stele_status fail_stream_twice(const struct stele_stream_expectation *expectation, stele_error **error)
+{
+    return fail_expectation(expectation->stream.data, "the batch has another one on this stream", error);
+}
+
+static stele_status find_stream_twice(struct stele_stream_expectation *expectations, size_t count,
+                                      stele_error **error)
+{
+    struct stele__map streams;
+    stele_status status = STELE_OK;
+
+    stele__map_init(&streams);
+    for (size_t i = 0; i < count && status == STELE_OK; i++) {
+        if (stele__map_get(&streams, expectations[i].stream))
+            status = fail_stream_twice(&expectations[i], error);
+        else if (!stele__map_put(&streams, expectations[i].stream, &expectations[i]))
+            status = stele__fail_memory(error);
+    }
+    stele__map_fini(&streams);
+    return status;
+}
+
+static stele_status take_expectations(const struct stele_batch *batch, struct stele_stream_expectation *expectations,
+                                      stele_error **error)
+{
+    const size_t count = batch->expectation_count;
+
+    for (size_t i = 0; i < count; i++) {
+        stele_status status = take_expectation(&batch->expectations[i], &expectations[i], error);
+
+        if (status != STELE_OK)
+            return status;
+    }
+    if (count > SMALL)
+        return find_stream_twice(expectations, count, error);
+    for (size_t i = 1; i < count; i++)
+        for (size_t j = 0; j < i; j++)
+            if (stele__slice_equal(expectations[i].stream, expectations[j].stream))
+                return fail_stream_twice(&expectations[i], error);
+    return STELE_OK;
+}
+
+/* --- The way through -------------------------------------------------------------- */
+
+static stele_status prepare(const stele_store *store, const struct stele_batch *batch,
+                            struct preparation *preparation, stele_error **error)
+{
+    stele_status status = allocate(preparation, batch, error);
+
+    if (status == STELE_OK)
+        status = take_writes(store, batch, preparation->records, error);
+    if (status == STELE_OK)
+        status = batch->write_count > SMALL
+                     ? find_twice_by_map(preparation->records, batch->write_count, error)
+                     : find_twice(preparation->records, batch->write_count, error);
+    if (status == STELE_OK)
+        status = take_expectations(batch, preparation->expectations, error);
+    return status;
+}
+
+/* The gate: members of all threads pass to the backend one after the other. */
+static void pass(stele_store *store, struct stele_append_member *member)
+{
+    pthread_mutex_lock(&store->append_mutex);
+    store->ops->append(store->backend, member, 1);
+    pthread_mutex_unlock(&store->append_mutex);
+}
+
+static stele_status append(stele_store *store, const struct stele_batch *batch, const struct preparation *preparation,
+                           struct stele_appended *result, stele_error **error)
+{
+    struct stele_append_member member = {
+        .records = preparation->records,
+        .record_count = batch->write_count,
+        .expectations = preparation->expectations,
+        .expectation_count = batch->expectation_count,
+    };
+
+    pass(store, &member);
+    if (member.status == STELE_OK) {
+        if (result)
+            *result = member.result;
+    } else if (error) {
+        *error = member.error;
+    } else {
+        stele_error_free(member.error);
+    }
+    return member.status;
+}
+
+stele_status stele_append_batch(stele_store *store, const struct stele_batch *batch, struct stele_appended *result,
+                                stele_error **error)
+{
+    struct preparation preparation; /* large: only the part in use is ever written */
+    stele_status status = stele__store_check(store, error);
+
+    if (status == STELE_OK)
+        status = check_batch(store, batch, error);
+    if (status != STELE_OK)
+        return status;
+    status = prepare(store, batch, &preparation, error);
+    if (status == STELE_OK)
+        status = append(store, batch, &preparation, result, error);
+    stele__arena_fini(&preparation.arena);
+    return status;
+}
+
+stele_status stele_append(stele_store *store, const char *stream, struct stele_expected expected,
+                          const stele_message *event, struct stele_appended *result, stele_error **error)
+{
+    const struct stele_write write = {stream, event};
+    const struct stele_expectation expectation = {stream, expected};
+    const struct stele_batch batch = {&write, 1, &expectation, 1};
+
+    return stele_append_batch(store, &batch, result, error);
+}

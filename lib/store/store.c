@@ -1,0 +1,194 @@
+/*
+ * Opening and closing a store, and the calls that only check and pass on.
+ *
+ *     URL -> url.c -> backend's open -> struct stele_store
+ *
+ * The front checks every argument here, once; the backend relies on it. What
+ * can fail: the arguments, the backend (its own errors pass through), memory.
+ */
+#include "store/store.h"
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "store/fork.h"
+#include "store/url.h"
+
+#include <string.h>
+
+stele_status stele__store_check(const stele_store *store, stele_error **error)
+{
+    if (!store)
+        return stele__fail_argument(error, "store", "is NULL");
+    if (store->generation != stele__fork_generation())
+        return stele__fail(error, STELE_FORKED, "the store was opened before fork(): open it again in this process");
+    return STELE_OK;
+}
+
+stele_status stele__store_check_stream(struct stele_slice name, stele_error **error)
+{
+    if (!name.data)
+        return stele__fail_argument(error, "stream", "is NULL");
+    return stele__name_check(name, "stream", STELE_STREAM_MAX, error);
+}
+
+static stele_status check_options(const struct stele_store_options *options, stele_error **error)
+{
+    stele_status status = stele__options_check(options, sizeof(*options), sizeof(*options), "options", error);
+
+    if (status != STELE_OK || !options)
+        return status;
+    if (options->mode < STELE_OPEN_CREATE || options->mode > STELE_OPEN_READ_ONLY)
+        return stele__fail_argument(error, "options.mode", "is none of enum stele_open_mode");
+    if (options->clock && (!options->clock->now || !options->clock->monotonic))
+        return stele__fail_argument(error, "options.clock", "lacks a function");
+    if (options->payload_limit > STELE_PAYLOAD_MAX)
+        return stele__fail_limit(error, "options.payload_limit", options->payload_limit, STELE_PAYLOAD_MAX, "bytes");
+    return STELE_OK;
+}
+
+static void describe(struct stele_open_request *request, const struct stele__url *url,
+                     const struct stele_store_options *options)
+{
+    request->location = url->location;
+    request->parameters = url->parameters;
+    request->parameter_count = url->parameter_count;
+    request->mode = options ? options->mode : STELE_OPEN_CREATE;
+    request->clock = options && options->clock ? options->clock : stele_clock_system();
+}
+
+static stele_status open_backend(stele_store *store, const struct stele__url *url,
+                                 const struct stele_store_options *options, stele_error **error)
+{
+    struct stele_open_request request = {0};
+    stele_status status;
+
+    describe(&request, url, options);
+    store->ops = url->backend->ops;
+    store->read_only = request.mode == STELE_OPEN_READ_ONLY;
+    store->payload_limit = options && options->payload_limit ? options->payload_limit : STELE_PAYLOAD_DEFAULT;
+    store->generation = stele__fork_generation();
+    status = store->ops->open(&request, &store->backend, error);
+    if (status != STELE_OK && error && *error && !stele_error_get(*error, "path"))
+        stele__error_add(error, "path", "%s", url->location);
+    return status;
+}
+
+static stele_status open_url(const struct stele__url *url, const struct stele_store_options *options,
+                             stele_store **out, stele_error **error)
+{
+    stele_store *store = stele__alloc(sizeof(*store));
+    stele_status status;
+
+    if (!store || !stele__fork_watch() || pthread_mutex_init(&store->append_mutex, NULL) != 0) {
+        stele__free(store, sizeof(*store));
+        return stele__fail_memory(error);
+    }
+    status = open_backend(store, url, options, error);
+    if (status == STELE_OK) {
+        *out = store;
+        return STELE_OK;
+    }
+    pthread_mutex_destroy(&store->append_mutex);
+    stele__free(store, sizeof(*store));
+    return status;
+}
+
+stele_status stele_store_open(const char *url, const struct stele_store_options *options, stele_store **out,
+                              stele_error **error)
+{
+    struct stele__url parsed;
+    stele_status status;
+
+    if (!url)
+        return stele__fail_argument(error, "url", "is NULL");
+    if (!out)
+        return stele__fail_argument(error, "out", "is NULL");
+    status = check_options(options, error);
+    if (status == STELE_OK)
+        status = stele__url_parse(url, &parsed, error);
+    if (status != STELE_OK)
+        return status;
+    status = open_url(&parsed, options, out, error);
+    if (status == STELE_OK)
+        STELE__LOG(STELE_LOG_DEBUG, "store opened", {"backend", parsed.backend->ops->scheme},
+                   {"path", parsed.location});
+    stele__url_fini(&parsed);
+    return status;
+}
+
+void stele_store_close(stele_store *store)
+{
+    /* In a forked child even the lock may be held by a thread that is not here. */
+    if (!store || store->generation != stele__fork_generation())
+        return;
+    store->ops->close(store->backend);
+    pthread_mutex_destroy(&store->append_mutex);
+    stele__free(store, sizeof(*store));
+}
+
+/* --- Listing, waiting, counting --------------------------------------------- */
+
+static stele_status check_stream_query(const struct stele_stream_query *query, stele_error **error)
+{
+    stele_status status = stele__options_check(query, sizeof(*query), sizeof(*query), "query", error);
+
+    if (status == STELE_OK && query && query->category && *query->category)
+        status = stele__name_check(stele__slice(query->category), "category", STELE_STREAM_MAX, error);
+    if (status == STELE_OK && query && query->after && *query->after)
+        status = stele__name_check(stele__slice(query->after), "after", STELE_STREAM_MAX, error);
+    return status;
+}
+
+stele_status stele_streams(stele_store *store, const struct stele_stream_query *query, stele_stream_visit *visit,
+                           void *context, stele_error **error)
+{
+    struct stele_stream_query wanted = STELE_OPTIONS_INIT(struct stele_stream_query);
+    stele_status status = stele__store_check(store, error);
+
+    if (status == STELE_OK)
+        status = check_stream_query(query, error);
+    if (status != STELE_OK)
+        return status;
+    if (!visit)
+        return stele__fail_argument(error, "visit", "is NULL");
+    if (query)
+        wanted = *query;
+    if (wanted.category && !*wanted.category)
+        wanted.category = NULL;
+    if (wanted.after && !*wanted.after)
+        wanted.after = NULL;
+    if (!wanted.limit)
+        wanted.limit = UINT64_MAX;
+    return store->ops->streams(store->backend, &wanted, visit, context, error);
+}
+
+stele_status stele_wait(stele_store *store, uint64_t position, uint32_t timeout_ms, uint64_t *head,
+                        stele_error **error)
+{
+    uint64_t found = 0;
+    stele_status status = stele__store_check(store, error);
+
+    if (status == STELE_OK && position > STELE_VERSION_MAX)
+        status = stele__fail_argument(error, "position", "is beyond STELE_VERSION_MAX");
+    if (status == STELE_OK)
+        status = store->ops->wait(store->backend, position, timeout_ms, &found, error);
+    if (status == STELE_OK && head)
+        *head = found;
+    return status;
+}
+
+stele_status stele_stats(stele_store *store, struct stele_stats *out, stele_error **error)
+{
+    struct stele_stats stats = {0};
+    stele_status status = stele__store_check(store, error);
+
+    if (status == STELE_OK && !out)
+        status = stele__fail_argument(error, "out", "is NULL");
+    if (status == STELE_OK)
+        status = store->ops->stats(store->backend, &stats, error);
+    if (status == STELE_OK)
+        *out = stats;
+    return status;
+}

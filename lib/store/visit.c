@@ -1,0 +1,157 @@
+/*
+ * Reading without copies: folding over a query for the repository, and finding
+ * single events.
+ *
+ *     backend's row -> record (borrowed) -> lent message -> visitor
+ *
+ * What can fail: the query, the backend, a row that cannot be read.
+ */
+#include "base/error.h"
+#include "base/text.h"
+#include "store/record.h"
+#include "store/scan.h"
+
+#include <inttypes.h>
+
+struct visiting {
+    struct stele__scan scan;
+    stele__message_visit *visit;
+    void *context;
+    bool stopped;
+    uint64_t position;  /* of the last event */
+    stele_status fault; /* of a record that is no message */
+    stele_error *fault_error;
+    stele_message lent;
+};
+
+static bool visit_record(void *context, const struct stele_record *record)
+{
+    struct visiting *visiting = context;
+
+    visiting->scan.visited++;
+    visiting->position = record->position;
+    visiting->fault = stele__record_to_message(record, &visiting->lent, &visiting->fault_error);
+    if (visiting->fault == STELE_OK && visiting->visit(visiting->context, &visiting->lent))
+        return true;
+    visiting->stopped = true;
+    return false;
+}
+
+static stele_status visit_all(const stele_store *store, struct visiting *visiting, stele_error **error)
+{
+    stele_status status = STELE_OK;
+
+    while (status == STELE_OK && !visiting->stopped && !visiting->scan.done)
+        status = stele__scan_step(store, &visiting->scan, visit_record, visiting, error);
+    if (visiting->fault == STELE_OK)
+        return status;
+    if (error)
+        *error = visiting->fault_error;
+    else
+        stele_error_free(visiting->fault_error);
+    return visiting->fault;
+}
+
+stele_status stele__store_visit(stele_store *store, const struct stele_query *query, stele__message_visit *visit,
+                                void *context, struct stele_head *head, stele_error **error)
+{
+    struct visiting visiting = {.visit = visit, .context = context};
+    stele_status status = stele__store_check(store, error);
+
+    if (status == STELE_OK)
+        status = stele__scan_init(&visiting.scan, query, error);
+    if (status == STELE_OK)
+        status = visit_all(store, &visiting, error);
+    if (status == STELE_OK && head) {
+        *head = visiting.scan.head;
+        if (visiting.scan.wanted.limit == 0)
+            head->position = visiting.position;
+    }
+    return status;
+}
+
+/* --- Single events ------------------------------------------------------------------------- */
+
+struct finding {
+    stele_message *message;
+    stele_status status; /* STELE_NOT_FOUND until a record came */
+    stele_error *error;
+};
+
+static bool keep_record(void *context, const struct stele_record *record)
+{
+    struct finding *finding = context;
+    stele_message lent;
+
+    finding->status = stele__record_to_message(record, &lent, &finding->error);
+    if (finding->status != STELE_OK)
+        return false;
+    finding->message = stele__message_seal(&lent);
+    if (!finding->message)
+        finding->status = stele__fail_memory(&finding->error);
+    return false;
+}
+
+static stele_status take_found(struct finding *finding, stele_message **out, stele_error **error)
+{
+    if (finding->status == STELE_OK)
+        *out = finding->message;
+    else if (error)
+        *error = finding->error;
+    else
+        stele_error_free(finding->error);
+    return finding->status;
+}
+
+stele_status stele_find(stele_store *store, const char *id, stele_message **out, stele_error **error)
+{
+    struct finding finding = {.status = STELE_NOT_FOUND};
+    struct stele_record wanted = {0};
+    stele_message named;
+    stele_status status = stele__store_check(store, error);
+
+    if (status == STELE_OK && (!id || !out))
+        status = stele__fail_argument(error, id ? "out" : "id", "is NULL");
+    if (status == STELE_OK)
+        status = stele__name_check(stele__slice(id), "id", STELE_ID_MAX, error);
+    if (status != STELE_OK)
+        return status;
+    stele__message_set_id(&named, stele__slice(id));
+    wanted.id_is_uuid = named.id_is_uuid;
+    if (named.id_is_uuid)
+        wanted.uuid = named.uuid;
+    else
+        wanted.id = named.id;
+    status = store->ops->find(store->backend, &wanted, keep_record, &finding, error);
+    if (status != STELE_OK)
+        return status;
+    if (finding.status == STELE_NOT_FOUND) {
+        stele__fail(error, STELE_NOT_FOUND, "there is no event with the id \"%s\"", id);
+        stele__error_add(error, "id", "%s", id);
+        return STELE_NOT_FOUND;
+    }
+    return take_found(&finding, out, error);
+}
+
+stele_status stele_find_position(stele_store *store, uint64_t position, stele_message **out, stele_error **error)
+{
+    struct finding finding = {.status = STELE_NOT_FOUND};
+    struct stele_scan wanted = {.after = position - 1, .until = position, .limit = 1};
+    struct stele_scan_end end = {0};
+    stele_status status = stele__store_check(store, error);
+
+    if (status == STELE_OK && !out)
+        status = stele__fail_argument(error, "out", "is NULL");
+    if (status == STELE_OK && (position == 0 || position > STELE_VERSION_MAX))
+        status = stele__fail_argument(error, "position", "is not between 1 and STELE_VERSION_MAX");
+    if (status == STELE_OK)
+        status = store->ops->read(store->backend, &wanted, keep_record, &finding, &end, error);
+    if (status != STELE_OK)
+        return status;
+    if (finding.status == STELE_NOT_FOUND) {
+        stele__fail(error, STELE_NOT_FOUND, "there is no event at position %" PRIu64, position);
+        stele__error_add(error, "position", "%" PRIu64, position);
+        return STELE_NOT_FOUND;
+    }
+    return take_found(&finding, out, error);
+}

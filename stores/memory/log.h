@@ -1,0 +1,50 @@
+/*
+ * What the memory backend keeps: records that never change and never move, and
+ * arrays of pointers to them, one for the global order and one for each stream.
+ * An array that grows leaves its old block in place, so whoever has seen a
+ * block and a count under the lock may read that far without it.
+ */
+#ifndef STELE_MEMORY_LOG_H
+#define STELE_MEMORY_LOG_H
+
+#include <stele/spi/store.h>
+
+#include "base/arena.h"
+#include "base/map.h"
+
+/* Records in order: the one at index i is version, or position, i + 1. */
+struct memory__sequence {
+    const struct stele_record **records;
+    size_t count;
+    size_t capacity;
+};
+
+struct memory__stream {
+    struct stele_slice name;
+    struct memory__sequence events; /* none: the stream does not exist yet */
+    size_t pending;                 /* events of the append under way */
+};
+
+struct memory__log {
+    struct memory__sequence events;
+    struct stele__map streams; /* name to struct memory__stream */
+    struct stele__map types;   /* name to its own text */
+    struct stele__map texts;   /* ids to records */
+    struct stele__map uuids;
+    struct stele_arena arena;
+    size_t stream_count; /* that exist */
+};
+
+void memory__log_init(struct memory__log *log);
+void memory__log_fini(struct memory__log *log);
+
+/* The stream of that name if it exists, else NULL. */
+struct memory__stream *memory__log_stream(const struct memory__log *log, struct stele_slice name);
+
+/* The record with the id of `wanted`, or NULL. */
+const struct stele_record *memory__log_find(const struct memory__log *log, const struct stele_record *wanted);
+
+/* Add a member's records, all or (false: memory is out) none, and fill its result. */
+bool memory__log_add(struct memory__log *log, struct stele_append_member *member);
+
+#endif

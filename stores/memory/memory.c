@@ -1,0 +1,434 @@
+/*
+ * The backend that keeps everything in memory: the same contract as the durable
+ * ones, gone when closed.
+ *
+ *     append: rules and log.c, under the lock; waiting readers are woken
+ *     read:   block and count of a sequence, taken under the lock; then along
+ *             the records without it
+ *
+ * Positions have no holes here, so a place in either order is an index plus
+ * one. What can fail: memory.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "memory/log.h"
+
+struct memory__store {
+    struct stele_backend backend;
+    pthread_mutex_t mutex;
+    pthread_cond_t appended; /* on the monotonic clock */
+    struct memory__log log;  /* guarded by mutex; records themselves never change */
+};
+
+extern const struct stele_store_ops stele__memory_ops;
+
+static struct memory__store *store_of(struct stele_backend *backend)
+{
+    return (struct memory__store *)backend;
+}
+
+/* --- Opening and closing ------------------------------------------------------------------ */
+
+static bool init_locks(struct memory__store *store)
+{
+    pthread_condattr_t attributes;
+    bool ready;
+
+    if (pthread_condattr_init(&attributes) != 0)
+        return false;
+    ready = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0 &&
+            pthread_cond_init(&store->appended, &attributes) == 0;
+    pthread_condattr_destroy(&attributes);
+    if (ready && pthread_mutex_init(&store->mutex, NULL) != 0) {
+        pthread_cond_destroy(&store->appended);
+        ready = false;
+    }
+    return ready;
+}
+
+static stele_status memory_open(const struct stele_open_request *request, struct stele_backend **out,
+                                stele_error **error)
+{
+    struct memory__store *store;
+
+    if (request->parameter_count)
+        return stele__fail(error, STELE_INVALID, "memory: takes no parameter \"%s\"", request->parameters[0].name);
+    if (request->mode != STELE_OPEN_CREATE)
+        return stele__fail(error, STELE_NOT_FOUND, "a memory store is always a new one: it can only be created");
+    store = stele__alloc(sizeof(*store));
+    if (!store || !init_locks(store)) {
+        stele__free(store, sizeof(*store));
+        return stele__fail_memory(error);
+    }
+    store->backend.ops = &stele__memory_ops;
+    memory__log_init(&store->log);
+    *out = &store->backend;
+    return STELE_OK;
+}
+
+static void memory_close(struct stele_backend *backend)
+{
+    struct memory__store *store = store_of(backend);
+
+    memory__log_fini(&store->log);
+    pthread_cond_destroy(&store->appended);
+    pthread_mutex_destroy(&store->mutex);
+    stele__free(store, sizeof(*store));
+}
+
+/* --- Appending ------------------------------------------------------------------------------ */
+
+static stele_status view_version(void *context, struct stele_slice name, uint64_t *out, stele_error **error)
+{
+    const struct memory__stream *stream = memory__log_stream(context, name);
+
+    (void)error;
+    *out = stream ? stream->events.count : 0;
+    return STELE_OK;
+}
+
+static stele_status view_find(void *context, const struct stele_record *wanted, struct stele_record *out, bool *found,
+                              stele_error **error)
+{
+    const struct stele_record *record = memory__log_find(context, wanted);
+
+    (void)error;
+    *found = record != NULL;
+    if (record)
+        *out = *record;
+    return STELE_OK;
+}
+
+static stele_status view_behind(void *context, struct stele_slice name, uint64_t version,
+                                struct stele_conflict *conflict, stele_error **error)
+{
+    const struct memory__stream *stream = memory__log_stream(context, name);
+
+    (void)error;
+    for (size_t i = version; stream && i < stream->events.count; i++) {
+        const struct stele_record *record = stream->events.records[i];
+        struct stele_conflict_event *event = &conflict->events[conflict->event_count];
+
+        if (conflict->event_count == STELE_CONFLICT_EVENTS_MAX)
+            break;
+        event->position = record->position;
+        event->version = record->version;
+        event->type = record->type.data;
+        conflict->event_count++;
+    }
+    return STELE_OK;
+}
+
+static stele_status append_member(struct memory__log *log, struct stele_append_member *member)
+{
+    const struct stele_append_view view = {view_version, view_find, view_behind, log};
+    bool repeated = false;
+    stele_status status = stele_append_rules(&view, member, &repeated);
+
+    if (status != STELE_OK || repeated)
+        return status;
+    return memory__log_add(log, member) ? STELE_OK : stele__fail_memory(&member->error);
+}
+
+static void memory_append(struct stele_backend *backend, struct stele_append_member *members, size_t count)
+{
+    struct memory__store *store = store_of(backend);
+
+    pthread_mutex_lock(&store->mutex);
+    for (size_t i = 0; i < count; i++)
+        members[i].status = append_member(&store->log, &members[i]);
+    pthread_cond_broadcast(&store->appended);
+    pthread_mutex_unlock(&store->mutex);
+}
+
+/* --- Reading --------------------------------------------------------------------------------- */
+
+/* What a scan lets through. Types are interned, so one answer serves a run of events of one type. */
+struct filter {
+    const struct stele_scan *scan;
+    const char *type; /* the last one looked at */
+    bool type_matches;
+};
+
+static bool begins_with(struct stele_slice text, struct stele_slice prefix)
+{
+    return text.size >= prefix.size && memcmp(text.data, prefix.data, prefix.size) == 0;
+}
+
+static bool matches(struct filter *filter, const struct stele_record *record)
+{
+    const struct stele_scan *scan = filter->scan;
+
+    if (scan->category.data && !begins_with(record->stream, scan->category))
+        return false;
+    if (scan->has_until_time && record->time > scan->until_time)
+        return false;
+    if (!scan->type.data)
+        return true;
+    if (filter->type != record->type.data) {
+        filter->type = record->type.data;
+        filter->type_matches = stele__pattern_match(scan->type, record->type);
+    }
+    return filter->type_matches;
+}
+
+/* The sequence a scan goes along, as it is now. */
+static struct memory__sequence snapshot(struct memory__store *store, const struct stele_scan *scan,
+                                        struct stele_scan_end *end)
+{
+    struct memory__sequence sequence = {0};
+
+    pthread_mutex_lock(&store->mutex);
+    end->head = store->log.events.count;
+    if (scan->stream.data) {
+        const struct memory__stream *stream = memory__log_stream(&store->log, scan->stream);
+
+        if (stream)
+            sequence = stream->events;
+        end->stream_version = sequence.count;
+    } else {
+        sequence = store->log.events;
+    }
+    pthread_mutex_unlock(&store->mutex);
+    return sequence;
+}
+
+static void walk_forwards(const struct memory__sequence *sequence, const struct stele_scan *scan,
+                          stele_record_visit *visit, void *context, struct stele_scan_end *end)
+{
+    const uint64_t last = scan->until < sequence->count ? scan->until : sequence->count;
+    struct filter filter = {scan, NULL, false};
+    uint64_t left = scan->limit;
+
+    end->last = scan->after;
+    while (end->last < last) {
+        const struct stele_record *record = sequence->records[end->last++];
+
+        if (matches(&filter, record) && (!visit(context, record) || --left == 0))
+            return;
+    }
+    end->done = true;
+}
+
+static void walk_backwards(const struct memory__sequence *sequence, const struct stele_scan *scan,
+                           stele_record_visit *visit, void *context, struct stele_scan_end *end)
+{
+    const uint64_t last = scan->until < sequence->count ? scan->until : sequence->count;
+    struct filter filter = {scan, NULL, false};
+    uint64_t left = scan->limit;
+
+    end->last = scan->after && scan->after <= last ? scan->after : last + 1;
+    while (end->last > 1) {
+        const struct stele_record *record = sequence->records[--end->last - 1];
+
+        if (matches(&filter, record) && (!visit(context, record) || --left == 0))
+            return;
+    }
+    end->done = true;
+}
+
+static stele_status memory_read(struct stele_backend *backend, const struct stele_scan *scan,
+                                stele_record_visit *visit, void *context, struct stele_scan_end *end,
+                                stele_error **error)
+{
+    const struct memory__sequence sequence = snapshot(store_of(backend), scan, end);
+
+    (void)error;
+    if (scan->backwards)
+        walk_backwards(&sequence, scan, visit, context, end);
+    else
+        walk_forwards(&sequence, scan, visit, context, end);
+    return STELE_OK;
+}
+
+static stele_status memory_find(struct stele_backend *backend, const struct stele_record *wanted,
+                                stele_record_visit *visit, void *context, stele_error **error)
+{
+    struct memory__store *store = store_of(backend);
+    const struct stele_record *record;
+
+    (void)error;
+    pthread_mutex_lock(&store->mutex);
+    record = memory__log_find(&store->log, wanted);
+    pthread_mutex_unlock(&store->mutex);
+    if (record)
+        visit(context, record);
+    return STELE_OK;
+}
+
+/* --- Listing ---------------------------------------------------------------------------------- */
+
+/* By name, bytewise: the shorter of two comes first where it begins the longer. */
+static int compare_names(struct stele_slice left, struct stele_slice right)
+{
+    const int order = memcmp(left.data, right.data, left.size < right.size ? left.size : right.size);
+
+    return order ? order : (left.size > right.size) - (left.size < right.size);
+}
+
+static int compare_streams(const void *left, const void *right)
+{
+    return compare_names(((const struct stele_stream *)left)->name, ((const struct stele_stream *)right)->name);
+}
+
+static void describe(const struct memory__stream *stream, struct stele_stream *out)
+{
+    const struct stele_record *first = stream->events.records[0];
+    const struct stele_record *last = stream->events.records[stream->events.count - 1];
+
+    out->name = stream->name;
+    out->version = stream->events.count;
+    out->first_position = first->position;
+    out->last_position = last->position;
+    out->first_time = first->time;
+    out->last_time = last->time;
+}
+
+/* All streams of the category, in no order; `streams` has room for all that exist. */
+static size_t collect(const struct memory__log *log, const char *category, struct stele_stream *streams)
+{
+    const struct stele_slice prefix = stele__slice(category);
+    struct stele_slice name;
+    size_t count = 0;
+    size_t at = 0;
+    void *value;
+
+    while (stele__map_next(&log->streams, &at, &name, &value)) {
+        const struct memory__stream *stream = value;
+
+        if (stream->events.count && (!category || begins_with(name, prefix)))
+            describe(stream, &streams[count++]);
+    }
+    return count;
+}
+
+static void visit_streams(const struct stele_stream *streams, size_t count, const struct stele_stream_query *query,
+                          stele_stream_visit *visit, void *context)
+{
+    const struct stele_slice after = stele__slice(query->after);
+    uint64_t left = query->limit;
+
+    for (size_t i = 0; i < count && left; i++) {
+        const struct stele_stream *stream = &streams[query->backwards ? count - 1 - i : i];
+        const int order = query->after ? compare_names(stream->name, after) : 0;
+
+        if (query->after && (query->backwards ? order >= 0 : order <= 0))
+            continue;
+        left--;
+        if (!visit(context, stream))
+            return;
+    }
+}
+
+static stele_status memory_streams(struct stele_backend *backend, const struct stele_stream_query *query,
+                                   stele_stream_visit *visit, void *context, stele_error **error)
+{
+    struct memory__store *store = store_of(backend);
+    struct stele_stream *streams;
+    size_t room;
+    size_t count = 0;
+
+    pthread_mutex_lock(&store->mutex);
+    room = (store->log.stream_count + 1) * sizeof(*streams);
+    streams = stele__alloc(room);
+    if (streams)
+        count = collect(&store->log, query->category, streams);
+    pthread_mutex_unlock(&store->mutex);
+    if (!streams)
+        return stele__fail_memory(error);
+    qsort(streams, count, sizeof(*streams), compare_streams);
+    visit_streams(streams, count, query, visit, context);
+    stele__free(streams, room);
+    return STELE_OK;
+}
+
+/* --- Waiting, counting, checking --------------------------------------------------------------- */
+
+static struct timespec deadline_in(uint32_t timeout_ms)
+{
+    struct timespec deadline;
+
+    clock_gettime(CLOCK_MONOTONIC, &deadline);
+    deadline.tv_sec += timeout_ms / 1000;
+    deadline.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
+    if (deadline.tv_nsec >= 1000000000) {
+        deadline.tv_sec++;
+        deadline.tv_nsec -= 1000000000;
+    }
+    return deadline;
+}
+
+static stele_status memory_wait(struct stele_backend *backend, uint64_t position, uint32_t timeout_ms, uint64_t *head,
+                                stele_error **error)
+{
+    struct memory__store *store = store_of(backend);
+    const struct timespec deadline = deadline_in(timeout_ms);
+    int result = 0;
+
+    pthread_mutex_lock(&store->mutex);
+    while (store->log.events.count <= position && result != ETIMEDOUT)
+        result = pthread_cond_timedwait(&store->appended, &store->mutex, &deadline);
+    *head = store->log.events.count;
+    pthread_mutex_unlock(&store->mutex);
+    if (*head > position)
+        return STELE_OK;
+    return stele__fail(error, STELE_TIMEOUT, "no event was appended within %u ms", (unsigned)timeout_ms);
+}
+
+static stele_status memory_stats(struct stele_backend *backend, struct stele_stats *out, stele_error **error)
+{
+    struct memory__store *store = store_of(backend);
+
+    (void)error;
+    pthread_mutex_lock(&store->mutex);
+    out->events = store->log.events.count;
+    out->streams = store->log.stream_count;
+    out->types = store->log.types.count;
+    out->head = store->log.events.count;
+    out->bytes = stele_arena_used(&store->log.arena);
+    pthread_mutex_unlock(&store->mutex);
+    out->log_bytes = 0;
+    out->backend = stele__memory_ops.scheme;
+    out->durability = "nothing";
+    out->library = stele_version();
+    return STELE_OK;
+}
+
+static stele_status memory_verify(struct stele_backend *backend, const struct stele_verify_options *options,
+                                  struct stele_verified *out, stele_error **error)
+{
+    struct memory__store *store = store_of(backend);
+    bool complete;
+
+    (void)error;
+    pthread_mutex_lock(&store->mutex);
+    complete = store->log.texts.count + store->log.uuids.count == store->log.events.count;
+    pthread_mutex_unlock(&store->mutex);
+    if (complete)
+        return STELE_OK;
+    out->faults++;
+    if (options->fault)
+        options->fault(options->context, "there are not as many ids as events");
+    return STELE_OK;
+}
+
+const struct stele_store_ops stele__memory_ops = {
+    .size = sizeof(struct stele_store_ops),
+    .scheme = "memory",
+    .open = memory_open,
+    .close = memory_close,
+    .append = memory_append,
+    .read = memory_read,
+    .find = memory_find,
+    .streams = memory_streams,
+    .wait = memory_wait,
+    .stats = memory_stats,
+    .verify = memory_verify,
+};
