@@ -154,9 +154,11 @@ struct stele_appended {
  *                   streams, with the same types and payloads. Nothing is written. The error has "id".
  * STELE_UNKNOWN     an input/output error cut the commit short: it may be stored or not. The store refuses further
  *                   appends with STELE_IO until it is closed and opened again; then repeat the append to settle it.
- * STELE_INVALID     a stream name (empty, control characters, not UTF-8, beginning with '$'), a message that is not
- *                   an event, command, query or reply, a malformed expectation, the same id twice in the batch.
- * STELE_LIMIT       see stele/limits.h.
+ * STELE_INVALID     a stream name (empty, control characters, not UTF-8, or beginning with '$': such streams are
+ *                   the library's own and can only be read), a malformed expectation, two expectations on one
+ *                   stream, the same id twice in the batch.
+ * STELE_LIMIT       see stele/limits.h; the bytes of a batch are those of payloads and attributes; a batch has at
+ *                   most STELE_BATCH_EVENTS_MAX expectations.
  * STELE_BUSY, STELE_FULL, STELE_READ_ONLY, STELE_IO, STELE_CORRUPT, STELE_NO_MEMORY: nothing is written.
  *
  * If all ids of the batch are stored already with the same content, the call
@@ -180,7 +182,7 @@ STELE_API stele_status stele_append(stele_store *store, const char *stream, stru
 struct stele_query {
     size_t size;
     const char *stream;   /* one stream; a missing one has no events, which is no error */
-    const char *category; /* streams whose names begin with this; not together with `stream` */
+    const char *category; /* streams whose names begin with this; not together with `stream`; "" is all */
     const char *type;     /* a type name or pattern: "bank.money.*" (one level), "bank.>" (the rest) */
     uint64_t after;       /* exclusive: in the direction of reading */
     uint64_t until;       /* inclusive: the highest version or position wanted; 0 = the head */
@@ -219,7 +221,7 @@ STELE_API struct stele_head stele_cursor_head(const stele_cursor *cursor);
 /* Close a cursor; NULL is allowed. */
 STELE_API void stele_cursor_close(stele_cursor *cursor);
 
-/* The event with this id, or at this position; STELE_NOT_FOUND. The caller owns one reference. */
+/* The event with this id, or at this position (from 1); STELE_NOT_FOUND. The caller owns one reference. */
 STELE_API stele_status stele_find(stele_store *store, const char *id, stele_message **out, stele_error **error);
 STELE_API stele_status stele_find_position(stele_store *store, uint64_t position, stele_message **out,
                                            stele_error **error);
@@ -268,7 +270,7 @@ struct stele_stats {
 };
 STELE_API stele_status stele_stats(stele_store *store, struct stele_stats *out, stele_error **error);
 
-/* What stele_verify() is asked. */
+/* What stele_verify() is asked. Neither function may call the store. */
 struct stele_verify_options {
     size_t size;
     uint64_t expect_head; /* a position known from outside: the store must reach at least to it */

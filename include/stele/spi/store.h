@@ -132,8 +132,9 @@ struct stele_store_ops {
      * Visit records in order, in one snapshot: a version-gap in a stream or a
      * checksum that does not fit is STELE_CORRUPT with "position", and
      * `end->last` is then that record's place, so that a reader can go on
-     * behind it. A backend may stop early, with `end->done` false, to keep a
-     * snapshot short.
+     * behind it; where that cannot be said it is 0. All of `end` is filled on
+     * STELE_OK and STELE_CORRUPT. A backend may stop early, with `end->done`
+     * false, to keep a snapshot short, but not without having moved on.
      */
     stele_status (*read)(struct stele_backend *backend, const struct stele_scan *scan, stele_record_visit *visit,
                          void *context, struct stele_scan_end *end, stele_error **error);
@@ -179,7 +180,8 @@ struct stele_append_view {
 
 /*
  * Do all expectations of a member hold? STELE_OK, or STELE_CONFLICT with the
- * facts in `member->error`, or what the view failed with.
+ * facts in `member->error`, or what the view failed with. Fills the result of
+ * a member without records: there is nothing more to do for it.
  */
 STELE_API stele_status stele_append_rules_expect(const struct stele_append_view *view,
                                                  struct stele_append_member *member);
