@@ -4,6 +4,7 @@
  */
 #include "args.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,8 +13,9 @@
 
 #include "tool.h"
 
-/* "stele: read" as getopt says it, "stele read" as usage texts do: the latter, for the one line a run has. */
+/* The name in usage texts, "stele read"; argv[0] is "stele: read", with which getopt begins its messages. */
 static char usage_name[32];
+static char **usage_argv;
 
 void args_parse(const struct argp *argp, int argc, char **argv, void *input)
 {
@@ -32,7 +34,12 @@ static const char *command_of(const struct argp_state *state)
 void args_begin(struct argp_state *state)
 {
     snprintf(usage_name, sizeof(usage_name), "stele %s", command_of(state));
-    state->name = usage_name;
+    program_invocation_short_name = usage_name;
+    /* argp takes that name, and not argv[0], if it finds another argv than it was called with. */
+    const size_t size = ((size_t)state->argc + 1) * sizeof(*usage_argv);
+    usage_argv = tool_resize(usage_argv, size);
+    memcpy(usage_argv, state->argv, size);
+    state->argv = usage_argv;
 }
 
 void args_refuse(const struct argp_state *state, const char *format, ...)

@@ -18,7 +18,7 @@
 static const struct tool_command commands[] = {
     {"append", "DB STREAM [DATA]", "Append one event, or a batch in one atomic step", command_append},
     {"read", "DB STREAM", "Show the events of one stream", command_read},
-    {"log", "DB", "Show all events in their global order; --follow waits for more", command_log},
+    {"log", "DB", "Show the events of all streams, in order", command_log},
     {"streams", "DB", "List the streams", command_streams},
     {"show", "DB ID|POSITION", "Show one event with all its attributes", command_show},
     {"export", "DB [FILE]", "Write the whole log, one CloudEvent a line", command_export},
@@ -80,10 +80,10 @@ static char *list_commands(int key, const char *text, void *input)
     fputs("Commands:\n", memory);
     for (size_t i = 0; i < COMMAND_COUNT; i++)
         fprintf(memory, "  %-8s %-17s %s\n", commands[i].name, commands[i].arguments, commands[i].summary);
-    fputs("\nDB is a path or a store URL, such as ledger.db or sqlite:ledger.db?sync=normal.\n"
+    fputs("\nDB is a path, or a store URL such as sqlite:ledger.db?sync=normal.\n"
           "`stele COMMAND --help' says more about a command, stele(1) about all.\n\n"
-          "Exit status: 0 done, 1 failed, 2 wrong usage, 3 done but bad lines were skipped,\n"
-          "4 conflict: the stream was not at the expected version.",
+          "Exit status: 0 done, 1 failed, 2 wrong usage, 3 done with bad lines\n"
+          "skipped, 4 conflict (the stream was not at the expected version).",
           memory);
     if (fclose(memory) != 0)
         tool_have(NULL);
