@@ -9,3 +9,17 @@
 # replays every corpus through replay.sh.
 
 test_scripts += tests/fuzz/replay.sh
+
+fuzz_programs += tests/fuzz/cloudevents_fuzz
+tests_fuzz_cloudevents_fuzz_SOURCES = tests/fuzz/cloudevents_fuzz.c $(fuzz_main)
+tests_fuzz_cloudevents_fuzz_LDADD = $(core_ldadd)
+tests_fuzz_cloudevents_fuzz_LDFLAGS = $(fuzz_ldflags)
+EXTRA_DIST += \
+	tests/fuzz/corpus/cloudevents/batch.json \
+	tests/fuzz/corpus/cloudevents/bytes.json \
+	tests/fuzz/corpus/cloudevents/escapes.json \
+	tests/fuzz/corpus/cloudevents/full.json \
+	tests/fuzz/corpus/cloudevents/least.json \
+	tests/fuzz/corpus/cloudevents/lines.ndjson \
+	tests/fuzz/corpus/cloudevents/msgpack.json \
+	tests/fuzz/corpus/cloudevents/text.json
