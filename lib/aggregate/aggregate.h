@@ -43,7 +43,7 @@ struct stele_instance {
     uint64_t stored_version;       /* of the stream, as far as it was folded */
     struct stele__vector pending;  /* stele_message *, each with our reference */
     const struct stele__row *last; /* the row of the last event: the next is often of the same type */
-    bool has_decision_time;        /* deciding again what was decided at `decision_time` */
+    bool has_decision_time;        /* `decision_time` is the time of what is decided, not the clock */
     int64_t decision_time;
     size_t allocated;
     void *state;

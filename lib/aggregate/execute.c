@@ -29,6 +29,8 @@ struct execution {
     const struct stele_execute_options *options;
     stele_instance **instances; /* one per stream, in the order of first use */
     size_t instance_count;
+    bool is_repeated; /* it was decided before, at `time` */
+    int64_t time;
 };
 
 /* STELE_CONFLICT unless the stream is at the version stated. */
@@ -51,8 +53,9 @@ static stele_status reload(const struct stele_execution *execution, uint64_t unt
     return stele__load(execution->repository, execution->stream, &loading, instance, error);
 }
 
-static stele_status load(const struct execution *all, const struct stele_execution *execution,
-                         stele_instance **instance, stele_error **error)
+/* Load what a command is to be decided on. */
+static stele_status load(struct execution *all, const struct stele_execution *execution, stele_instance **instance,
+                         stele_error **error)
 {
     const struct stele_uuid first_event = stele__event_id(execution->command, execution->stream, 0);
     struct stele__loading loading = {.or_new = true, .until = STELE_VERSION_MAX, .watched = &first_event};
@@ -62,12 +65,11 @@ static stele_status load(const struct execution *all, const struct stele_executi
     if (status != STELE_OK)
         return status;
     if (loading.watched_version > 0) {
-        status = reload(execution, loading.watched_version - 1, instance, error);
-        if (status == STELE_OK) {
-            (*instance)->has_decision_time = true;
-            (*instance)->decision_time = loading.watched_time;
-        }
-    } else if (all->options->has_version && stele_instance_version(*instance) != stated) {
+        all->is_repeated = true;
+        all->time = loading.watched_time;
+        return reload(execution, loading.watched_version - 1, instance, error);
+    }
+    if (all->options->has_version && stele_instance_version(*instance) != stated) {
         status = check_version(execution, stated, error);
         if (status == STELE_OK)
             status = reload(execution, stated, instance, error);
@@ -75,44 +77,64 @@ static stele_status load(const struct execution *all, const struct stele_executi
     return status;
 }
 
-/* The instance of an execution: an earlier one's, if that is for the same stream. */
-static stele_status find_instance(struct execution *all, const struct stele_execution *execution, stele_instance **out,
-                                  stele_error **error)
+/* The instance of an execution, which may be that of an earlier one; NULL if it is not loaded. */
+static stele_instance *find_instance(const struct execution *all, const struct stele_execution *execution)
 {
-    stele_instance **place = &all->instances[all->instance_count];
-    stele_status status;
-
     for (size_t i = 0; i < all->instance_count; i++) {
-        if (all->instances[i]->repository == execution->repository &&
-            strcmp(all->instances[i]->stream, execution->stream) == 0) {
-            *out = all->instances[i];
-            return STELE_OK;
-        }
+        stele_instance *instance = all->instances[i];
+
+        if (instance->repository == execution->repository && strcmp(instance->stream, execution->stream) == 0)
+            return instance;
     }
-    status = load(all, execution, place, error);
-    if (status == STELE_OK) {
-        all->instance_count++;
-        *out = *place;
+    return NULL;
+}
+
+static stele_status load_all(struct execution *all, stele_error **error)
+{
+    stele_status status = STELE_OK;
+
+    for (size_t i = 0; i < all->count && status == STELE_OK; i++) {
+        stele_instance *instance = find_instance(all, &all->executions[i]);
+
+        if (instance)
+            continue;
+        status = load(all, &all->executions[i], &instance, error);
+        if (status == STELE_OK)
+            all->instances[all->instance_count++] = instance;
+        else
+            stele_instance_free(instance);
+    }
+    return status;
+}
+
+static stele_status decide_all(struct execution *all, stele_error **error)
+{
+    const struct stele_clock *clock = all->executions[0].repository->clock;
+    const int64_t time = all->is_repeated ? all->time : clock->now(clock->context);
+    stele_status status = STELE_OK;
+
+    for (size_t i = 0; i < all->count && status == STELE_OK; i++) {
+        stele_instance *instance = find_instance(all, &all->executions[i]);
+
+        instance->has_decision_time = true;
+        instance->decision_time = time;
+        status = stele_decide(instance, all->executions[i].command, error);
     }
     return status;
 }
 
 static stele_status attempt(struct execution *all, struct stele_appended *result, stele_error **error)
 {
-    stele_status status = STELE_OK;
+    stele_status status;
 
     all->instance_count = 0;
-    memset(all->instances, 0, all->count * sizeof(*all->instances));
-    for (size_t i = 0; i < all->count && status == STELE_OK; i++) {
-        stele_instance *instance = NULL;
-
-        status = find_instance(all, &all->executions[i], &instance, error);
-        if (status == STELE_OK)
-            status = stele_decide(instance, all->executions[i].command, error);
-    }
+    all->is_repeated = false;
+    status = load_all(all, error);
+    if (status == STELE_OK)
+        status = decide_all(all, error);
     if (status == STELE_OK)
         status = stele__save(all->instances, all->instance_count, false, result, error);
-    for (size_t i = 0; i < all->count; i++)
+    for (size_t i = 0; i < all->instance_count; i++)
         stele_instance_free(all->instances[i]);
     return status;
 }
@@ -180,7 +202,7 @@ stele_status stele_execute_all(const struct stele_execution *executions, size_t 
                                stele_error **error)
 {
     static const struct stele_execute_options defaults = STELE_OPTIONS_INIT(struct stele_execute_options);
-    struct execution all = {executions, count, options ? options : &defaults, NULL, 0};
+    struct execution all = {.executions = executions, .count = count, .options = options ? options : &defaults};
     stele_status status = stele__options_check(options, sizeof(*options), sizeof(*options), "options", error);
     size_t size;
 

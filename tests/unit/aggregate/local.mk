@@ -1,2 +1,26 @@
 # Unit tests. A program joins with `test_programs += tests/unit/aggregate/NAME_test`,
 # `tests_unit_aggregate_NAME_test_SOURCES` and `..._LDADD = $(test_ldadd)`.
+
+aggregate_test_domain = tests/unit/aggregate/account.c tests/unit/aggregate/account.h
+
+test_programs += \
+	tests/unit/aggregate/decide_test \
+	tests/unit/aggregate/execute_test \
+	tests/unit/aggregate/load_test \
+	tests/unit/aggregate/save_test \
+	tests/unit/aggregate/table_test
+
+tests_unit_aggregate_decide_test_SOURCES = tests/unit/aggregate/decide_test.c $(aggregate_test_domain)
+tests_unit_aggregate_decide_test_LDADD = $(test_ldadd)
+
+tests_unit_aggregate_execute_test_SOURCES = tests/unit/aggregate/execute_test.c $(aggregate_test_domain)
+tests_unit_aggregate_execute_test_LDADD = $(test_ldadd)
+
+tests_unit_aggregate_load_test_SOURCES = tests/unit/aggregate/load_test.c $(aggregate_test_domain)
+tests_unit_aggregate_load_test_LDADD = $(test_ldadd)
+
+tests_unit_aggregate_save_test_SOURCES = tests/unit/aggregate/save_test.c $(aggregate_test_domain)
+tests_unit_aggregate_save_test_LDADD = $(test_ldadd)
+
+tests_unit_aggregate_table_test_SOURCES = tests/unit/aggregate/table_test.c $(aggregate_test_domain)
+tests_unit_aggregate_table_test_LDADD = $(test_ldadd)
