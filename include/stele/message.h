@@ -98,7 +98,7 @@ struct stele_raw_message {
     const char *type;
     uint32_t type_version; /* from 1; 0 is taken as 1 */
     enum stele_payload_format format;
-    struct stele_slice payload; /* MessagePack is checked to be well-formed */
+    struct stele_slice payload; /* MessagePack is checked to be well-formed, with no text key twice in a map */
 };
 STELE_API stele_status stele_message_new_raw(const struct stele_raw_message *raw,
                                              const struct stele_message_options *options, stele_message **out,

@@ -302,33 +302,50 @@ static stele_status read_data(struct reading *reading, stele_error **error)
     return stele__buffer_finish(&reading->payload, "payload", error);
 }
 
-/* Bytes in base64; MessagePack, if they say that they are and it is true. */
-static stele_status read_base64(struct reading *reading, stele_error **error)
+/* Decode base64 into `payload`. */
+static stele_status decode_base64(struct reading *reading, stele_error **error)
 {
-    struct event *event = &reading->event;
-    struct stele_slice *media_type = &event->attributes.text[STELE__DATACONTENTTYPE];
-    const struct stele_slice text = event->data_base64;
+    const struct stele_slice text = reading->event.data_base64;
+    const size_t room = text.size / 4 * 3;
     size_t size = 0;
     size_t offset;
     char *bytes;
 
-    reading->payload.limit = reading->payload_limit + 2; /* decoding wants room for what padding stands for */
-    bytes = stele__buffer_extend(&reading->payload, text.size / 4 * 3);
+    /* Up to two bytes of the room are what padding stands for. */
+    if (room > reading->payload_limit + 2)
+        return stele__fail_limit(error, "payload", room, reading->payload_limit, "bytes");
+    reading->payload.limit = 0;
+    bytes = stele__buffer_extend(&reading->payload, room);
     if (!bytes)
-        return stele__buffer_finish(&reading->payload, "payload", error);
+        return stele__fail_memory(error);
     if (!stele__base64_decode(text, bytes, &size, &offset))
         return fail_attribute(error, STELE__DATA_BASE64, "is not base64 (RFC 4648)");
     if (size > reading->payload_limit)
         return stele__fail_limit(error, "payload", size, reading->payload_limit, "bytes");
     reading->payload.size = size;
-    event->attributes.format = STELE_PAYLOAD_BYTES;
-    if (stele__slice_equal(*media_type, stele__slice(STELE__MSGPACK_MEDIA_TYPE)) &&
-        stele_msgpack_check(stele__buffer_slice(&reading->payload), NULL) == STELE_OK) {
-        event->attributes.format = STELE_PAYLOAD_MSGPACK;
-        /* Said for the JSON only: what needs base64 is told by its content when it is written again. */
-        if (!stele_msgpack_is_json(stele__buffer_slice(&reading->payload)))
-            media_type->data = NULL;
-    }
+    return STELE_OK;
+}
+
+/* Bytes, or MessagePack, if they say that they are and it is true. */
+static stele_status read_base64(struct reading *reading, stele_error **error)
+{
+    struct stele_slice *media_type = &reading->event.attributes.text[STELE__DATACONTENTTYPE];
+    struct stele_slice payload;
+    stele_status status = decode_base64(reading, error);
+
+    reading->event.attributes.format = STELE_PAYLOAD_BYTES;
+    if (status || !stele__slice_equal(*media_type, stele__slice(STELE__MSGPACK_MEDIA_TYPE)))
+        return status;
+    payload = stele__buffer_slice(&reading->payload);
+    status = stele_msgpack_check(payload, NULL);
+    if (!status)
+        status = stele__mp_check_keys(payload, NULL);
+    if (status)
+        return status == STELE_NO_MEMORY ? stele__fail_memory(error) : STELE_OK;
+    reading->event.attributes.format = STELE_PAYLOAD_MSGPACK;
+    /* Said for the JSON only: what needs base64 is told by its content when it is written again. */
+    if (!stele_msgpack_is_json(payload))
+        media_type->data = NULL;
     return STELE_OK;
 }
 

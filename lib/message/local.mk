@@ -32,6 +32,7 @@ libstele_core_la_SOURCES += \
 	lib/message/message.c \
 	lib/message/message.h \
 	lib/message/meta.c \
+	lib/message/msgpack_keys.c \
 	lib/message/ndjson.c \
 	lib/message/syntax.c \
 	lib/message/syntax.h

@@ -271,6 +271,17 @@ stele_status stele_message_new(const struct stele_type *type, const void *payloa
     return status;
 }
 
+static stele_status check_msgpack(struct stele_slice payload, stele_error **error)
+{
+    stele_status status = stele_msgpack_check(payload, error);
+
+    if (!status)
+        status = stele__mp_check_keys(payload, error);
+    if (status)
+        stele__error_prefix(error, "payload");
+    return status;
+}
+
 static stele_status set_raw_payload(struct making *making, enum stele_payload_format format, struct stele_slice payload,
                                     stele_error **error)
 {
@@ -286,9 +297,7 @@ static stele_status set_raw_payload(struct making *making, enum stele_payload_fo
         if (payload.size && !payload.data)
             return stele__fail_argument(error, "payload", "is NULL, its size is not 0");
         status = set_payload(making, payload, error);
-        if (!status && format == STELE_PAYLOAD_MSGPACK && stele_msgpack_check(payload, error))
-            status = stele__error_prefix(error, "payload");
-        return status;
+        return status || format == STELE_PAYLOAD_BYTES ? status : check_msgpack(payload, error);
     }
     return stele__fail_argument(error, "format", "is none of the payload formats");
 }

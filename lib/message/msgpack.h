@@ -89,6 +89,9 @@ stele_status stele__mp_walk_next(struct stele__mp_walk *walk, enum stele__mp_ste
 /* Pass over one whole value, whatever is in it. STELE_LIMIT as for a walk. */
 stele_status stele__mp_skip(struct stele__mp_reader *reader, size_t above, stele_error **error);
 
+/* STELE_MALFORMED if a map of one whole value, at any level, has a text key twice; else as a walk. */
+stele_status stele__mp_check_keys(struct stele_slice bytes, stele_error **error);
+
 /* STELE_MALFORMED naming the byte `at`, which is in the reader's input; adds "offset". */
 stele_status stele__mp_malformed(const struct stele__mp_reader *reader, const char *at, const char *why,
                                  stele_error **error);

@@ -447,6 +447,8 @@ static void base64_is_bytes_unless_it_is_msgpack_that_says_so(void **state)
         {"\"datacontenttype\":\"application/msgpack\",\"data_base64\":\"xAA=\"", STELE_PAYLOAD_MSGPACK},
         {"\"datacontenttype\":\"application/msgpack\",\"data_base64\":\"gQ==\"", STELE_PAYLOAD_BYTES},
         {"\"datacontenttype\":\"application/msgpack\",\"data_base64\":\"\"", STELE_PAYLOAD_BYTES},
+        /* {a: 1, a: 1}: a key twice */
+        {"\"datacontenttype\":\"application/msgpack\",\"data_base64\":\"gqFhAaFhAQ==\"", STELE_PAYLOAD_BYTES},
     };
 
     (void)state;
@@ -906,7 +908,7 @@ static stele_status exchange(void *context, stele_error **error)
     static const char json[] =
         "[" START TIME ",\"zone\":\"\\u00e4\",\"data\":{\"a\":18446744073709551615}}," START TIME
         ",\"data_base64\":\"AAAA\"}," START TIME
-        ",\"datacontenttype\":\"application/msgpack\",\"data_base64\":\"xAA=\"}," START TIME "}]";
+        ",\"datacontenttype\":\"application/msgpack\",\"data_base64\":\"gqFhxAChYgE=\"}," START TIME "}]";
     stele_message **messages = NULL;
     stele_arena *own = NULL;
     struct stele_slice out;

@@ -437,6 +437,58 @@ static void raw_payloads_that_are_not_what_they_say_are_refused(void **state)
     assert_null(message);
 }
 
+static void a_raw_payload_with_a_key_twice_is_refused(void **state)
+{
+    static const char *const refused[] = {
+        "\x82\xA1"
+        "a\x01\xA1"
+        "a\x02", /* {a: 1, a: 2} */
+        "\x83\xA1"
+        "a\x01\xA1"
+        "b\x01\xA1"
+        "a\x01", /* not next to each other */
+        "\x91\x81\xA1"
+        "k\x82\xA1"
+        "a\xC0\xA1"
+        "a\xC0", /* [{k: {a: nil, a: nil}}] */
+        "\x82\xA1"
+        "a\x81\xA1"
+        "b\x01\xA1"
+        "a\x01", /* {a: {b: 1}, a: 1} */
+    };
+    static const char *const accepted[] = {
+        "\x82\xA1"
+        "a\x81\xA1"
+        "a\x01\xA1"
+        "b\x81\xA1"
+        "a\x01", /* {a: {a: 1}, b: {a: 1}} */
+        "\x92\x81\xA1"
+        "a\x01\x81\xA1"
+        "a\x01", /* [{a: 1}, {a: 1}] */
+        "\x82\xA1"
+        "a\x01\xA2"
+        "aa\x01", /* {a: 1, aa: 1} */
+    };
+    stele_error *error = NULL;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+        stele_message *message = NULL;
+
+        assert_failure(STELE_MALFORMED, make_raw(STELE_PAYLOAD_MSGPACK, stele__slice(refused[i]), 0, &message, &error),
+                       error);
+        assert_non_null(stele_error_get(error, "offset"));
+        stele_error_free(error);
+        error = NULL;
+    }
+    for (size_t i = 0; i < sizeof(accepted) / sizeof(accepted[0]); i++) {
+        stele_message *message = NULL;
+
+        assert_ok(make_raw(STELE_PAYLOAD_MSGPACK, stele__slice(accepted[i]), 0, &message, &error), error);
+        stele_message_unref(message);
+    }
+}
+
 static void a_payload_may_reach_its_limit_but_not_pass_it(void **state)
 {
     struct stele_message_options options = STELE_OPTIONS_INIT(struct stele_message_options);
@@ -665,6 +717,7 @@ int main(void)
         support_test(a_raw_message_keeps_kind_type_version_and_payload),
         support_test(no_payload_and_an_empty_one_differ),
         support_test(raw_payloads_that_are_not_what_they_say_are_refused),
+        support_test(a_raw_payload_with_a_key_twice_is_refused),
         support_test(a_payload_may_reach_its_limit_but_not_pass_it),
         support_test(missing_arguments_are_named),
         support_test(a_message_lives_until_its_last_reference),
