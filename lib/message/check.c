@@ -39,7 +39,7 @@ static stele_status broken_bound(const struct stele__place *place, const void *i
 {
     char rule[RULE_SIZE];
 
-    snprintf(rule, sizeof(rule), "%s %zu %s", words, bound, unit);
+    snprintf(rule, sizeof(rule), "%s %zu %s%s", words, bound, unit, bound == 1 ? "" : "s");
     return broken(place, item, rule, error);
 }
 
@@ -171,7 +171,7 @@ static stele_status check_text(const struct stele__place *place, const void *ite
     if (sizes && field->non_empty && stele__utf8_blank(slice))
         return broken(place, item, "not empty", error);
     if (sizes && (field->min_length || field->max_length))
-        status = check_length(place, item, stele__utf8_length(slice), "code points", error);
+        status = check_length(place, item, stele__utf8_length(slice), "code point", error);
     if (status != STELE_OK)
         return status;
     if (field->one_of && !is_one_of(field->one_of, text))
@@ -193,7 +193,7 @@ static stele_status check_bytes(const struct stele__place *place, const void *it
     if (sizes && field->non_empty && bytes.size == 0)
         return broken(place, item, "not empty", error);
     if (sizes)
-        status = check_length(place, item, bytes.size, "bytes", error);
+        status = check_length(place, item, bytes.size, "byte", error);
     if (status == STELE_OK && field->check_rule && !field->check.bytes(bytes))
         return broken(place, item, field->check_rule, error);
     return status;
@@ -239,9 +239,9 @@ static stele_status broken_count(const struct stele__place *place, size_t count,
     char value[STELE__VALUE_TEXT_SIZE];
     char words[RULE_SIZE];
 
-    snprintf(value, sizeof(value), "%zu items", count);
+    snprintf(value, sizeof(value), "%zu item%s", count, count == 1 ? "" : "s");
     if (bound)
-        snprintf(words, sizeof(words), "%s %zu items", rule, bound);
+        snprintf(words, sizeof(words), "%s %zu item%s", rule, bound, bound == 1 ? "" : "s");
     return stele__value_fault(place, value, bound ? words : rule, error);
 }
 

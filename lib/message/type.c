@@ -139,7 +139,7 @@ static const char *field_fault(const struct stele_type *type, const struct stele
 {
     const char *fault;
 
-    if ((unsigned)field->kind > STELE_KIND_ARENA)
+    if ((unsigned)field->kind > STELE_KIND_STRUCT)
         return "the kind is one of enum stele_kind";
     if ((unsigned)field->shape > STELE_SHAPE_OPTIONAL_LIST)
         return "the shape is one of enum stele_shape";

@@ -21,6 +21,7 @@
 #include <stele/clock.h>
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -228,6 +229,14 @@ static bool print_text(const char *item, char text[STELE__VALUE_TEXT_SIZE])
     return true;
 }
 
+static void print_real(double value, char text[STELE__VALUE_TEXT_SIZE])
+{
+    if (isfinite(value))
+        stele__print_double(value, text);
+    else
+        snprintf(text, STELE__VALUE_TEXT_SIZE, "%f", value);
+}
+
 bool stele__value_print(enum stele_kind kind, const void *item, char text[STELE__VALUE_TEXT_SIZE])
 {
     union {
@@ -255,12 +264,12 @@ bool stele__value_print(enum stele_kind kind, const void *item, char text[STELE_
         return true;
     case STELE_KIND_DOUBLE:
         memcpy(&value.real, item, sizeof(value.real));
-        snprintf(text, STELE__VALUE_TEXT_SIZE, "%.17g", value.real);
+        print_real(value.real, text);
         return true;
     case STELE_KIND_TEXT: memcpy(&value.text, item, sizeof(value.text)); return print_text(value.text, text);
     case STELE_KIND_BYTES:
         memcpy(&value.bytes, item, sizeof(value.bytes));
-        snprintf(text, STELE__VALUE_TEXT_SIZE, "%zu bytes", value.bytes.size);
+        snprintf(text, STELE__VALUE_TEXT_SIZE, "%zu byte%s", value.bytes.size, value.bytes.size == 1 ? "" : "s");
         return value.bytes.data != NULL;
     case STELE_KIND_UUID:
         memcpy(&value.uuid, item, sizeof(value.uuid));

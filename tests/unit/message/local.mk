@@ -16,3 +16,25 @@ tests_unit_message_message_test_SOURCES = tests/unit/message/message_test.c
 tests_unit_message_message_test_LDADD = $(test_ldadd)
 tests_unit_message_ndjson_test_SOURCES = tests/unit/message/ndjson_test.c
 tests_unit_message_ndjson_test_LDADD = $(test_ldadd)
+
+# Types and codecs.
+test_programs += \
+	tests/unit/message/check_test \
+	tests/unit/message/json_test \
+	tests/unit/message/msgpack_test \
+	tests/unit/message/schema_test \
+	tests/unit/message/type_test \
+	tests/unit/message/value_test
+
+tests_unit_message_check_test_SOURCES = tests/unit/message/check_test.c
+tests_unit_message_check_test_LDADD = $(test_ldadd)
+tests_unit_message_json_test_SOURCES = tests/unit/message/json_test.c
+tests_unit_message_json_test_LDADD = $(test_ldadd)
+tests_unit_message_msgpack_test_SOURCES = tests/unit/message/msgpack_test.c
+tests_unit_message_msgpack_test_LDADD = $(test_ldadd) $(MSGPACK_LIBS)
+tests_unit_message_schema_test_SOURCES = tests/unit/message/schema_test.c
+tests_unit_message_schema_test_LDADD = $(test_ldadd)
+tests_unit_message_type_test_SOURCES = tests/unit/message/type_test.c
+tests_unit_message_type_test_LDADD = $(test_ldadd)
+tests_unit_message_value_test_SOURCES = tests/unit/message/value_test.c tests/unit/message/samples.h
+tests_unit_message_value_test_LDADD = $(test_ldadd)
