@@ -4,13 +4,16 @@
 # Messages.
 test_programs += \
 	tests/unit/message/attributes_test \
+	tests/unit/message/cloudevents_refusal_test \
 	tests/unit/message/cloudevents_test \
 	tests/unit/message/message_test \
 	tests/unit/message/ndjson_test
 
 tests_unit_message_attributes_test_SOURCES = tests/unit/message/attributes_test.c
 tests_unit_message_attributes_test_LDADD = $(test_ldadd)
-tests_unit_message_cloudevents_test_SOURCES = tests/unit/message/cloudevents_test.c
+tests_unit_message_cloudevents_refusal_test_SOURCES = tests/unit/message/cloudevents_refusal_test.c tests/unit/message/events.h
+tests_unit_message_cloudevents_refusal_test_LDADD = $(test_ldadd)
+tests_unit_message_cloudevents_test_SOURCES = tests/unit/message/cloudevents_test.c tests/unit/message/events.h
 tests_unit_message_cloudevents_test_LDADD = $(test_ldadd)
 tests_unit_message_message_test_SOURCES = tests/unit/message/message_test.c
 tests_unit_message_message_test_LDADD = $(test_ldadd)
