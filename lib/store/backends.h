@@ -5,7 +5,7 @@
 #include <stele/spi/store.h>
 
 extern const struct stele_store_ops stele__memory_ops;
-extern const struct stele_store_ops stele__sqlite_ops __attribute__((weak));
+extern const struct stele_store_ops stele__sqlite_ops;
 
 struct stele__backend_entry {
     const struct stele_store_ops *ops;

@@ -1,0 +1,466 @@
+/*
+ * Appending a group of members in one transaction.
+ *
+ *     BEGIN IMMEDIATE -> head of the log
+ *        each member: expectations -> rows written, or a verdict of its own
+ *     COMMIT (one sync) -> members acknowledged -> waiters woken -> checkpoint if due
+ *
+ * The quick pass checks expectations only and lets the unique index on event
+ * ids find repetitions. If it does, the group is rolled back and run again with
+ * care: every member is asked for repetitions before it writes, so that no
+ * member's fault disturbs its neighbours (contract D8).
+ *
+ * What can fail: a lock not had in time, a full disk, memory: nothing is
+ * written and the store goes on. A failed write or sync: no member knows its
+ * outcome if the commit had begun, and the store is poisoned (contract D3).
+ */
+#include "sqlite/sqlite.h"
+
+#include "base/error.h"
+#include "base/log.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* How a pass over a group may end. */
+enum outcome {
+    COMMITTED, /* or rolled back, because nobody had anything to write: every member has its verdict */
+    REFUSED,   /* nothing is stored; `cause` says why */
+    CUT_SHORT, /* it may be stored or not */
+    AGAIN      /* an event id is there already: look with care */
+};
+
+struct group {
+    struct sqlite_store *store;
+    struct sqlite_writer *writer;
+    struct stele_append_member *members;
+    size_t count;
+    bool careful;
+    bool wrote;
+    stele_error *cause;
+    stele_status cause_status;
+};
+
+/* --- The view that the rules ask ------------------------------------------------------ */
+
+static stele_status view_version(void *context, struct stele_slice stream, uint64_t *out, stele_error **error)
+{
+    struct sqlite_known *known = NULL;
+    stele_status status = stele__sqlite_writer_stream(context, stream, &known, error);
+
+    if (status == STELE_OK)
+        *out = known->version;
+    return status;
+}
+
+/* The record stays as it is until the next question: the statement is left in its row. */
+static stele_status view_find(void *context, const struct stele_record *wanted, struct stele_record *out, bool *found,
+                              stele_error **error)
+{
+    struct sqlite_writer *writer = context;
+    sqlite3_stmt *row = stele__sqlite_statement(writer->connection, STATEMENT_FIND);
+    int code;
+
+    if (!row)
+        return stele__sqlite_fail(writer->connection, sqlite3_extended_errcode(writer->connection->db), "find an event",
+                                  error);
+    sqlite3_reset(row);
+    stele__sqlite_bind_id(row, 1, wanted);
+    code = sqlite3_step(row);
+    *found = code == SQLITE_ROW;
+    if (*found)
+        return stele__sqlite_record(writer->connection, row, out, error);
+    sqlite3_reset(row);
+    return code == SQLITE_DONE ? STELE_OK : stele__sqlite_fail(writer->connection, code, "find an event", error);
+}
+
+static stele_status add_conflicting(struct sqlite_writer *writer, sqlite3_stmt *row, struct stele_conflict *conflict,
+                                    stele_error **error)
+{
+    struct stele_conflict_event *event = &conflict->events[conflict->event_count];
+    struct stele_record record;
+    stele_status status = stele__sqlite_record(writer->connection, row, &record, error);
+
+    if (status != STELE_OK)
+        return status;
+    event->position = record.position;
+    event->version = record.version;
+    event->type = stele_arena_text(&writer->arena, record.type.data, record.type.size);
+    if (!event->type)
+        return stele__fail_memory(error);
+    conflict->event_count++;
+    return STELE_OK;
+}
+
+static stele_status view_behind(void *context, struct stele_slice stream, uint64_t version,
+                                struct stele_conflict *conflict, stele_error **error)
+{
+    struct sqlite_writer *writer = context;
+    sqlite3_stmt *row = stele__sqlite_statement(writer->connection, STATEMENT_STREAM_FORWARDS);
+    struct sqlite_known *known = NULL;
+    stele_status status = stele__sqlite_writer_stream(writer, stream, &known, error);
+    int code = SQLITE_ROW;
+
+    if (status != STELE_OK)
+        return status;
+    if (!row)
+        return stele__sqlite_fail(writer->connection, sqlite3_extended_errcode(writer->connection->db), "read a stream",
+                                  error);
+    stele_arena_reset(&writer->arena);
+    sqlite3_bind_int64(row, 1, known->id);
+    sqlite3_bind_int64(row, 2, (int64_t)version);
+    sqlite3_bind_int64(row, 3, INT64_MAX);
+    while (status == STELE_OK && conflict->event_count < STELE_CONFLICT_EVENTS_MAX &&
+           (code = sqlite3_step(row)) == SQLITE_ROW)
+        status = add_conflicting(writer, row, conflict, error);
+    if (status == STELE_OK && code != SQLITE_ROW && code != SQLITE_DONE)
+        status = stele__sqlite_fail(writer->connection, code, "read a stream", error);
+    sqlite3_reset(row);
+    return status;
+}
+
+static struct stele_append_view view_of(struct sqlite_writer *writer)
+{
+    return (struct stele_append_view){view_version, view_find, view_behind, writer};
+}
+
+/* --- Writing a member ------------------------------------------------------------------- */
+
+static struct stele_slice present(struct stele_slice bytes)
+{
+    return bytes.size ? bytes : (struct stele_slice){NULL, 0};
+}
+
+static void bind_bytes(sqlite3_stmt *statement, int place, struct stele_slice bytes)
+{
+    if (bytes.data)
+        sqlite3_bind_blob(statement, place, bytes.data, (int)bytes.size, SQLITE_STATIC);
+    else
+        sqlite3_bind_null(statement, place);
+}
+
+static void bind_event(sqlite3_stmt *statement, const struct stele_record *record, int64_t position, int64_t stream,
+                       int64_t version, int64_t type)
+{
+    const struct sqlite_event_row row = {
+        .position = position,
+        .stream = stream,
+        .version = version,
+        .type = type,
+        .time = record->time,
+        .id = record->id_is_uuid ? (struct stele_slice){(const char *)record->uuid.bytes, sizeof(record->uuid.bytes)}
+                                 : record->id,
+        .id_is_text = !record->id_is_uuid,
+        .meta = present(record->meta),
+        .payload = record->payload,
+    };
+
+    sqlite3_bind_int64(statement, 1, position);
+    sqlite3_bind_int64(statement, 2, stream);
+    sqlite3_bind_int64(statement, 3, version);
+    sqlite3_bind_int64(statement, 4, type);
+    sqlite3_bind_int64(statement, 5, record->time);
+    stele__sqlite_bind_id(statement, 6, record);
+    bind_bytes(statement, 7, row.meta);
+    bind_bytes(statement, 8, row.payload);
+    sqlite3_bind_int64(statement, 9, (int64_t)stele__sqlite_event_checksum(&row));
+}
+
+/* Insert one row, counted; an SQLite result code. */
+static int insert(struct sqlite_writer *writer, sqlite3_stmt *statement)
+{
+    const int code = sqlite3_step(statement);
+
+    sqlite3_reset(statement);
+    if (code != SQLITE_DONE)
+        return code;
+    return sqlite3_changes(writer->connection->db) == 1 ? SQLITE_OK : SQLITE_CORRUPT;
+}
+
+/* Stream and type of a record, added if they are new. */
+static stele_status names_of(struct sqlite_writer *writer, const struct stele_record *record,
+                             struct sqlite_known **stream, struct sqlite_known **type, stele_error **error)
+{
+    stele_status status = stele__sqlite_writer_stream(writer, record->stream, stream, error);
+
+    if (status == STELE_OK && !(*stream)->id)
+        status = stele__sqlite_writer_add_stream(writer, *stream, error);
+    if (status == STELE_OK)
+        status = stele__sqlite_writer_type(writer, record->type, record->type_version, type, error);
+    if (status == STELE_OK && !(*type)->id)
+        status = stele__sqlite_writer_add_type(writer, *type, error);
+    return status;
+}
+
+/* Write one record. `*code` is SQLite's when the row was refused. */
+static stele_status write_record(struct group *group, const struct stele_record *record, struct stele_appended *result,
+                                 int *code)
+{
+    struct sqlite_writer *writer = group->writer;
+    sqlite3_stmt *statement = stele__sqlite_statement(writer->connection, STATEMENT_INSERT_EVENT);
+    struct sqlite_known *stream = NULL;
+    struct sqlite_known *type = NULL;
+    stele_status status = names_of(writer, record, &stream, &type, &group->cause);
+
+    if (status != STELE_OK)
+        return status;
+    if (writer->head == INT64_MAX || stream->version >= INT64_MAX)
+        return stele__fail(&group->cause, STELE_LIMIT, "%s: no position is left", writer->connection->path);
+    if (statement) {
+        bind_event(statement, record, writer->head + 1, stream->id, (int64_t)stream->version + 1, type->id);
+        *code = insert(writer, statement);
+    } else {
+        *code = sqlite3_extended_errcode(writer->connection->db);
+    }
+    if (*code != SQLITE_OK)
+        return stele__sqlite_fail(writer->connection, *code, "write an event", &group->cause);
+    result->version = ++stream->version;
+    result->last_position = (uint64_t)++writer->head;
+    return STELE_OK;
+}
+
+/* The stream of the last event is new if all its events are of this member. */
+static bool created(const struct stele_append_member *member)
+{
+    const struct stele_slice stream = member->records[member->record_count - 1].stream;
+    uint64_t here = 0;
+
+    if (member->result.version > member->record_count)
+        return false;
+    for (size_t i = 0; i < member->record_count; i++)
+        here += member->records[i].stream.size == stream.size &&
+                memcmp(member->records[i].stream.data, stream.data, stream.size) == 0;
+    return here == member->result.version;
+}
+
+static enum outcome refuse(struct group *group, stele_status status)
+{
+    group->cause_status = status;
+    return REFUSED;
+}
+
+static enum outcome write_member(struct group *group, struct stele_append_member *member)
+{
+    memset(&member->result, 0, sizeof(member->result));
+    member->result.first_position = (uint64_t)group->writer->head + 1;
+    group->wrote = true;
+    for (size_t i = 0; i < member->record_count; i++) {
+        int code = SQLITE_OK;
+        const stele_status status = write_record(group, &member->records[i], &member->result, &code);
+
+        if ((code & 0xff) == SQLITE_CONSTRAINT && !group->careful)
+            return AGAIN;
+        if (status != STELE_OK)
+            return refuse(group, status);
+    }
+    member->result.created = created(member);
+    return COMMITTED;
+}
+
+/* --- One member -------------------------------------------------------------------------- */
+
+/* In the quick pass a conflict may be a repetition: only then is it looked for. */
+static stele_status judge_quickly(const struct stele_append_view *view, struct stele_append_member *member,
+                                  bool *repeated)
+{
+    stele_status status = stele_append_rules_expect(view, member);
+    stele_error *conflict = member->error;
+
+    if (status != STELE_CONFLICT)
+        return status;
+    member->error = NULL;
+    status = stele_append_rules_repeat(view, member, repeated);
+    if (status == STELE_OK && !*repeated) {
+        member->error = conflict;
+        return STELE_CONFLICT;
+    }
+    stele_error_free(conflict);
+    return status;
+}
+
+static enum outcome run_member(struct group *group, struct stele_append_member *member)
+{
+    const struct stele_append_view view = view_of(group->writer);
+    bool repeated = false;
+
+    member->status =
+        group->careful ? stele_append_rules(&view, member, &repeated) : judge_quickly(&view, member, &repeated);
+    if (member->status != STELE_OK || repeated || member->record_count == 0)
+        return COMMITTED;
+    return write_member(group, member);
+}
+
+/* --- The transaction ------------------------------------------------------------------------ */
+
+static enum outcome fail_group(struct group *group, int code, const char *doing)
+{
+    return refuse(group, stele__sqlite_fail(group->writer->connection, code, doing, &group->cause));
+}
+
+static enum outcome begin(struct group *group)
+{
+    struct sqlite_writer *writer = group->writer;
+    const int code = stele__sqlite_run(writer->connection, STATEMENT_BEGIN);
+    stele_status status;
+
+    if (code != SQLITE_OK)
+        return fail_group(group, code, "begin to write");
+    status = stele__sqlite_number(writer->connection, STATEMENT_HEAD, &writer->head, &group->cause);
+    if (status != STELE_OK)
+        return refuse(group, status);
+    if (writer->head != writer->committed_head)
+        stele__sqlite_writer_forget(writer);
+    return COMMITTED;
+}
+
+static void roll_back(struct group *group)
+{
+    struct sqlite_connection *connection = group->writer->connection;
+
+    /* Some failures have rolled back already. */
+    if (!sqlite3_get_autocommit(connection->db))
+        stele__sqlite_run(connection, STATEMENT_ROLLBACK);
+    stele__sqlite_writer_forget(group->writer);
+}
+
+/* True if SQLite writes nothing behind the commit mark, so that a full disk can only have kept the mark away. */
+static bool marks_last(struct sqlite_connection *connection)
+{
+    sqlite3_file *file = NULL;
+
+    sqlite3_file_control(connection->db, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+    return file && file->pMethods &&
+           (file->pMethods->xDeviceCharacteristics(file) & SQLITE_IOCAP_POWERSAFE_OVERWRITE) != 0;
+}
+
+static enum outcome commit(struct group *group)
+{
+    struct sqlite_writer *writer = group->writer;
+    int code;
+
+    /* A failure on the way may have ended the transaction behind our back. */
+    if (sqlite3_get_autocommit(writer->connection->db))
+        return fail_group(group, SQLITE_IOERR, "write: the transaction was rolled back");
+    code = stele__sqlite_run(writer->connection, STATEMENT_COMMIT);
+    if (code == SQLITE_OK) {
+        writer->committed_head = writer->head;
+        return COMMITTED;
+    }
+    fail_group(group, code, "commit");
+    if ((code & 0xff) == SQLITE_BUSY || ((code & 0xff) == SQLITE_FULL && marks_last(writer->connection)))
+        return REFUSED;
+    atomic_store(&group->store->poisoned, true);
+    return CUT_SHORT;
+}
+
+static enum outcome run_pass(struct group *group)
+{
+    enum outcome outcome = begin(group);
+
+    for (size_t i = 0; i < group->count && outcome == COMMITTED; i++)
+        outcome = run_member(group, &group->members[i]);
+    if (outcome == COMMITTED && group->wrote)
+        outcome = commit(group);
+    else if (outcome == COMMITTED)
+        stele__sqlite_run(group->writer->connection, STATEMENT_ROLLBACK);
+    if (outcome == REFUSED && group->wrote && group->cause_status == STELE_IO)
+        atomic_store(&group->store->poisoned, true);
+    if (outcome != COMMITTED)
+        roll_back(group);
+    return outcome;
+}
+
+/* --- The group ---------------------------------------------------------------------------------- */
+
+static void clear_verdicts(struct group *group)
+{
+    for (size_t i = 0; i < group->count; i++) {
+        stele_error_free(group->members[i].error);
+        group->members[i].error = NULL;
+        group->members[i].status = STELE_OK;
+        memset(&group->members[i].result, 0, sizeof(group->members[i].result));
+    }
+}
+
+static enum outcome run_group(struct group *group)
+{
+    enum outcome outcome = run_pass(group);
+
+    if (outcome != AGAIN)
+        return outcome;
+    clear_verdicts(group);
+    stele_error_free(group->cause);
+    group->cause = NULL;
+    group->careful = true;
+    group->wrote = false;
+    return run_pass(group);
+}
+
+static void fail_member(const struct group *group, struct stele_append_member *member, stele_status status,
+                        const char *words)
+{
+    const char *path = group->store->path;
+
+    stele_error_free(member->error);
+    member->error = NULL;
+    member->status = status;
+    if (status == STELE_NO_MEMORY) {
+        stele__fail_memory(&member->error);
+        return;
+    }
+    stele__fail(&member->error, status, "%s%s", words, stele_error_message(group->cause));
+    stele__error_add(&member->error, "path", "%s", path);
+}
+
+/*
+ * Nothing was committed, or nobody knows. A member that only had a verdict had
+ * it from rows which may never have come to be: it is told to try again too.
+ */
+static void fail_members(struct group *group, enum outcome outcome)
+{
+    for (size_t i = 0; i < group->count; i++) {
+        struct stele_append_member *member = &group->members[i];
+        const bool in_doubt = outcome == CUT_SHORT && member->status == STELE_OK && member->record_count > 0;
+
+        if (in_doubt)
+            fail_member(group, member, STELE_UNKNOWN, "stored or not, open the store again to see: ");
+        else
+            fail_member(group, member, outcome == CUT_SHORT ? STELE_IO : group->cause_status, "");
+    }
+}
+
+/* Before anything is begun: a store that cannot be written now. */
+static bool is_writable(struct group *group)
+{
+    if (!group->writer->connection)
+        group->cause_status =
+            stele__fail(&group->cause, STELE_READ_ONLY, "%s: opened for reading only", group->store->path);
+    else if (atomic_load(&group->store->poisoned))
+        group->cause_status =
+            stele__fail(&group->cause, STELE_IO, "%s: an earlier write failed: close the store and open it again",
+                        group->store->path);
+    return group->cause_status == STELE_OK;
+}
+
+void stele__sqlite_append(struct stele_backend *backend, struct stele_append_member *members, size_t count)
+{
+    struct sqlite_store *store = stele__sqlite_store(backend);
+    struct group group = {.store = store, .writer = &store->writer, .members = members, .count = count};
+    enum outcome outcome = REFUSED;
+    bool was_writable;
+
+    clear_verdicts(&group);
+    was_writable = is_writable(&group);
+    if (was_writable)
+        outcome = run_group(&group);
+    if (outcome != COMMITTED) {
+        fail_members(&group, outcome);
+    } else if (group.wrote) {
+        stele__sqlite_watch_tell(&store->watch);
+        stele__sqlite_checkpoint(store);
+    }
+    if (was_writable && atomic_load(&store->poisoned))
+        STELE__LOG(STELE_LOG_ERROR, "the store takes no more appends until it is opened again", {"path", store->path},
+                   {"why", stele_error_message(group.cause)});
+    stele_error_free(group.cause);
+}

@@ -1,0 +1,202 @@
+/*
+ * The file, before SQLite sees it: where it is, what it is.
+ *
+ * Only stat(2) and its kin are used. Opening a database outside SQLite, and
+ * closing it again, would drop the locks that SQLite holds on it in this
+ * process. Behind a VFS of the user's own there may be no file at all: then
+ * only that VFS is asked.
+ */
+#include "sqlite/sqlite.h"
+
+#include "base/error.h"
+#include "base/memory.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define JOURNAL "-journal"
+#define LOG "-wal"
+
+/* --- Where it is ----------------------------------------------------------------- */
+
+/* "folder/name" behind the canonical folder; NULL with errno set. */
+static char *canonical_new(const char *location, char canonical[PATH_MAX])
+{
+    char folder[PATH_MAX];
+    const char *slash = strrchr(location, '/');
+    const char *name = slash ? slash + 1 : location;
+    size_t length = slash ? (size_t)(slash - location) : 0;
+    char resolved[PATH_MAX];
+
+    if (*name == '\0' || strlen(location) >= sizeof(folder)) {
+        errno = *name ? ENAMETOOLONG : EISDIR;
+        return NULL;
+    }
+    memcpy(folder, location, length);
+    if (!slash)
+        folder[length++] = '.';
+    else if (length == 0)
+        folder[length++] = '/';
+    folder[length] = '\0';
+    if (!realpath(folder, resolved))
+        return NULL;
+    if (strcmp(resolved, "/") == 0)
+        resolved[0] = '\0';
+    if (snprintf(canonical, PATH_MAX, "%s/%s", resolved, name) < PATH_MAX)
+        return canonical;
+    errno = ENAMETOOLONG;
+    return NULL;
+}
+
+static bool is_dangling(const char *path)
+{
+    struct stat facts;
+
+    return lstat(path, &facts) == 0 && S_ISLNK(facts.st_mode);
+}
+
+static stele_status find_file(const char *location, char canonical[PATH_MAX], stele_error **error)
+{
+    if (realpath(location, canonical))
+        return STELE_OK;
+    if (errno != ENOENT)
+        return stele__sqlite_fail_system(location, errno, "find it", error);
+    if (!canonical_new(location, canonical))
+        return stele__sqlite_fail_system(location, errno, "find its folder", error);
+    if (is_dangling(canonical))
+        return stele__sqlite_fail_system(location, ENOENT, "follow the symbolic link", error);
+    return STELE_OK;
+}
+
+static stele_status join(const char *path, const char *suffix, char **out, stele_error **error)
+{
+    const size_t size = strlen(path) + strlen(suffix) + 1;
+
+    *out = stele__alloc(size);
+    if (!*out)
+        return stele__fail_memory(error);
+    snprintf(*out, size, "%s%s", path, suffix);
+    return STELE_OK;
+}
+
+stele_status stele__sqlite_locate(struct sqlite_store *store, const char *location, stele_error **error)
+{
+    char canonical[PATH_MAX];
+    stele_status status;
+
+    if (*location == '\0')
+        return stele__fail_argument(error, "url", "the path is empty");
+    if (!store->vfs) {
+        status = find_file(location, canonical, error);
+        if (status != STELE_OK)
+            return status;
+        location = canonical;
+    }
+    status = join(location, "", &store->path, error);
+    if (status == STELE_OK)
+        status = join(location, LOG, &store->log_path, error);
+    return status;
+}
+
+/* --- Whether it is there ------------------------------------------------------------- */
+
+static bool exists_in_vfs(const struct sqlite_store *store, const char *path)
+{
+    sqlite3_vfs *vfs = sqlite3_vfs_find(store->vfs);
+    int exists = 0;
+
+    return vfs->xAccess(vfs, path, SQLITE_ACCESS_EXISTS, &exists) == SQLITE_OK && exists;
+}
+
+stele_status stele__sqlite_exists(const struct sqlite_store *store, bool *exists, stele_error **error)
+{
+    struct stat facts;
+
+    if (store->vfs) {
+        *exists = exists_in_vfs(store, store->path);
+        return STELE_OK;
+    }
+    *exists = lstat(store->path, &facts) == 0;
+    if (!*exists && errno != ENOENT)
+        return stele__sqlite_fail_system(store->path, errno, "find it", error);
+    return STELE_OK;
+}
+
+uint64_t stele__sqlite_log_size(const struct sqlite_store *store)
+{
+    struct stat facts;
+
+    return stat(store->log_path, &facts) == 0 ? (uint64_t)facts.st_size : 0;
+}
+
+/* --- What it is -------------------------------------------------------------------------- */
+
+static const char *kind(mode_t mode)
+{
+    if (S_ISDIR(mode))
+        return "a directory";
+    if (S_ISFIFO(mode))
+        return "a FIFO";
+    if (S_ISSOCK(mode))
+        return "a socket";
+    return S_ISCHR(mode) || S_ISBLK(mode) ? "a device" : "no regular file";
+}
+
+static stele_status fail_kind(const struct sqlite_store *store, const struct stat *facts, stele_error **error)
+{
+    if (!S_ISREG(facts->st_mode))
+        stele__fail(error, STELE_INVALID, "%s: is %s", store->path, kind(facts->st_mode));
+    else
+        stele__fail(error, STELE_INVALID,
+                    "%s: has %ju names (hard links): opened by two names it would be damaged; copy it", store->path,
+                    (uintmax_t)facts->st_nlink);
+    stele__error_add(error, "argument", "url");
+    return STELE_INVALID;
+}
+
+static stele_status check_access(const struct sqlite_store *store, stele_error **error)
+{
+    if (access(store->path, R_OK) != 0)
+        return stele__sqlite_fail_system(store->path, errno, "read it", error);
+    if (store->mode == STELE_OPEN_READ_ONLY || access(store->path, W_OK) == 0)
+        return STELE_OK;
+    return stele__fail(error, STELE_READ_ONLY, "%s: the file cannot be written; open it for reading only", store->path);
+}
+
+/* A store never has one: SQLite would play it back into the file. */
+static stele_status check_no_journal(const struct sqlite_store *store, stele_error **error)
+{
+    char path[PATH_MAX + sizeof(JOURNAL)];
+    struct stat facts;
+
+    snprintf(path, sizeof(path), "%s" JOURNAL, store->path);
+    if (stat(path, &facts) != 0 || facts.st_size == 0)
+        return STELE_OK;
+    return stele__fail(error, STELE_CORRUPT,
+                       "%s: a rollback journal, which is not this store's, lies beside it: move %s away", store->path,
+                       path);
+}
+
+stele_status stele__sqlite_inspect(const struct sqlite_store *store, stele_error **error)
+{
+    struct stat facts;
+    stele_status status;
+
+    if (store->vfs)
+        return STELE_OK;
+    if (stat(store->path, &facts) != 0)
+        return stele__sqlite_fail_system(store->path, errno, "find it", error);
+    if (!S_ISREG(facts.st_mode) || facts.st_nlink > 1)
+        return fail_kind(store, &facts, error);
+    status = check_access(store, error);
+    if (status != STELE_OK)
+        return status;
+    if (facts.st_size == 0)
+        return stele__fail(error, STELE_FOREIGN, "%s: not a stele store: the file is empty", store->path);
+    return check_no_journal(store, error);
+}

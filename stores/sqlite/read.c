@@ -1,0 +1,344 @@
+/*
+ * Reading: a stream or the log, in either direction, in one snapshot.
+ *
+ *     facts (head, stream) -> rows from the index or the table -> filters on ids -> checksum -> visitor
+ *
+ * The statement that gives the facts is left in its row until the end: while it
+ * is, all statements of the connection see one snapshot. A read stops after a
+ * bounded number of rows, so that no snapshot keeps the log from being moved.
+ *
+ * What can fail: a damaged row, or a version that is missing in a stream
+ * (STELE_CORRUPT; `end->last` is its place, and reading can go on behind it); a
+ * damaged page (nothing behind it can be reached); the file; memory.
+ */
+#include "sqlite/sqlite.h"
+
+#include "base/error.h"
+#include "base/text.h"
+
+#include <inttypes.h>
+
+/* Columns that are looked at before the whole row is. */
+enum { POSITION, STREAM, VERSION, TYPE, TIME };
+
+struct reading {
+    struct sqlite_connection *connection;
+    const struct stele_scan *scan;
+    stele_record_visit *visit;
+    void *context;
+    struct stele_scan_end end;
+    int64_t stream;     /* id; 0 without one or if it is missing */
+    uint64_t low, high; /* places wanted: above `low`, up to `high` */
+    uint64_t next;      /* the version that must come now, in a stream */
+    uint64_t looked;
+    uint64_t visited;
+    bool stopped;
+};
+
+/* --- The snapshot ---------------------------------------------------------------------- */
+
+static stele_status fail_missing(const struct reading *reading, const char *what, uint64_t version, stele_error **error)
+{
+    const struct stele_slice stream = reading->scan->stream;
+
+    stele__fail(error, STELE_CORRUPT, "%s: stream \"%.*s\": version %" PRIu64 " %s", reading->connection->path,
+                (int)stream.size, stream.data, version, what);
+    stele__error_add(error, "path", "%s", reading->connection->path);
+    stele__error_add(error, "stream", "%.*s", (int)stream.size, stream.data);
+    stele__error_add(error, "version", "%" PRIu64, version);
+    return STELE_CORRUPT;
+}
+
+/* The name that leads to an id must be the one its row says. */
+static stele_status check_stream(const struct reading *reading, stele_error **error)
+{
+    struct sqlite_name *name = NULL;
+    stele_status status = stele__sqlite_stream_name(reading->connection, reading->stream, &name, error);
+
+    if (status != STELE_OK)
+        return status;
+    if (stele__slice_equal((struct stele_slice){name->text, name->size}, reading->scan->stream))
+        return STELE_OK;
+    return fail_missing(reading, "cannot be read: the index of stream names is damaged", 0, error);
+}
+
+/* Step the statement of facts, and leave it there. */
+static stele_status take_snapshot(struct reading *reading, sqlite3_stmt **facts, stele_error **error)
+{
+    const struct stele_slice stream = reading->scan->stream;
+    struct sqlite_connection *connection = reading->connection;
+    int code;
+
+    *facts = stele__sqlite_statement(connection, stream.data ? STATEMENT_STREAM_FACTS : STATEMENT_HEAD);
+    if (!*facts)
+        return stele__sqlite_fail(connection, sqlite3_extended_errcode(connection->db), "read it", error);
+    if (stream.data)
+        sqlite3_bind_text(*facts, 1, stream.data, (int)stream.size, SQLITE_STATIC);
+    code = sqlite3_step(*facts);
+    if (code != SQLITE_ROW)
+        return stele__sqlite_fail(connection, code, "read it", error);
+    reading->end.head = (uint64_t)sqlite3_column_int64(*facts, 0);
+    if (!stream.data)
+        return STELE_OK;
+    reading->stream = sqlite3_column_int64(*facts, 1);
+    reading->end.stream_version = (uint64_t)sqlite3_column_int64(*facts, 2);
+    return reading->stream ? check_stream(reading, error) : STELE_OK;
+}
+
+/* From `after` and `until`, which mean places in the direction of reading, to a range. */
+static void set_range(struct reading *reading)
+{
+    const struct stele_scan *scan = reading->scan;
+    const uint64_t newest = scan->stream.data ? reading->end.stream_version : reading->end.head;
+    uint64_t high = scan->until < newest ? scan->until : newest;
+
+    if (scan->backwards && scan->after && scan->after - 1 < high)
+        high = scan->after - 1;
+    reading->low = scan->backwards ? 0 : scan->after;
+    reading->high = high;
+    reading->next = scan->backwards ? high : reading->low + 1;
+    reading->end.last = scan->backwards ? high + 1 : reading->low;
+}
+
+static sqlite3_stmt *range_statement(const struct reading *reading)
+{
+    const bool backwards = reading->scan->backwards;
+    const bool by_stream = reading->scan->stream.data != NULL;
+    sqlite3_stmt *rows;
+    int place = 1;
+
+    if (by_stream)
+        rows = stele__sqlite_statement(reading->connection,
+                                       backwards ? STATEMENT_STREAM_BACKWARDS : STATEMENT_STREAM_FORWARDS);
+    else
+        rows =
+            stele__sqlite_statement(reading->connection, backwards ? STATEMENT_LOG_BACKWARDS : STATEMENT_LOG_FORWARDS);
+    if (!rows)
+        return NULL;
+    if (by_stream)
+        sqlite3_bind_int64(rows, place++, reading->stream);
+    sqlite3_bind_int64(rows, place++, (int64_t)reading->low);
+    sqlite3_bind_int64(rows, place, (int64_t)reading->high);
+    return rows;
+}
+
+/* --- Filters ------------------------------------------------------------------------------ */
+
+static bool begins_with(const struct sqlite_name *name, struct stele_slice prefix)
+{
+    return name->size >= prefix.size && memcmp(name->text, prefix.data, prefix.size) == 0;
+}
+
+/* What a name says to this scan is worked out once and kept with it. */
+static stele_status test_stream(struct reading *reading, sqlite3_stmt *row, bool *wanted, stele_error **error)
+{
+    struct sqlite_name *name = NULL;
+    stele_status status =
+        stele__sqlite_stream_name(reading->connection, sqlite3_column_int64(row, STREAM), &name, error);
+
+    if (status != STELE_OK)
+        return status;
+    if (name->scan != reading->connection->scan) {
+        name->scan = reading->connection->scan;
+        name->matches = begins_with(name, reading->scan->category);
+    }
+    *wanted = name->matches;
+    return STELE_OK;
+}
+
+static stele_status test_type(struct reading *reading, sqlite3_stmt *row, bool *wanted, stele_error **error)
+{
+    struct sqlite_name *name = NULL;
+    stele_status status = stele__sqlite_type_name(reading->connection, sqlite3_column_int64(row, TYPE), &name, error);
+
+    if (status != STELE_OK)
+        return status;
+    if (name->scan != reading->connection->scan) {
+        name->scan = reading->connection->scan;
+        name->matches = stele__pattern_match(reading->scan->type, (struct stele_slice){name->text, name->size});
+    }
+    *wanted = name->matches;
+    return STELE_OK;
+}
+
+/* Decide on a row by its ids, before its bytes are touched. */
+static stele_status test(struct reading *reading, sqlite3_stmt *row, bool *wanted, stele_error **error)
+{
+    stele_status status = STELE_OK;
+
+    *wanted = true;
+    if (reading->scan->category.data)
+        status = test_stream(reading, row, wanted, error);
+    if (status == STELE_OK && *wanted && reading->scan->type.data)
+        status = test_type(reading, row, wanted, error);
+    if (status != STELE_OK)
+        stele__error_add(error, "position", "%" PRId64, (int64_t)sqlite3_column_int64(row, POSITION));
+    return status;
+}
+
+/* --- Rows ------------------------------------------------------------------------------------ */
+
+/* Note where the scan is. It always moves on, also over a row whose place is damaged. */
+static void note_place(struct reading *reading, uint64_t place)
+{
+    uint64_t *last = &reading->end.last;
+
+    if (reading->scan->backwards)
+        *last = place < *last ? place : *last - 1;
+    else
+        *last = place > *last ? place : *last + 1;
+}
+
+/* Versions of a stream have no gaps: one that is missing was lost. */
+static stele_status check_version(struct reading *reading, uint64_t version, stele_error **error)
+{
+    const uint64_t wanted = reading->next;
+
+    if (version != wanted) {
+        note_place(reading, wanted);
+        return fail_missing(reading, "is missing", wanted, error);
+    }
+    reading->next = reading->scan->backwards ? wanted - 1 : wanted + 1;
+    return STELE_OK;
+}
+
+static stele_status visit_row(struct reading *reading, sqlite3_stmt *row, stele_error **error)
+{
+    const struct stele_scan *scan = reading->scan;
+    struct stele_record record;
+    stele_status status = STELE_OK;
+    bool wanted = true;
+
+    reading->looked++;
+    if (scan->stream.data) {
+        status = check_version(reading, (uint64_t)sqlite3_column_int64(row, VERSION), error);
+        if (status != STELE_OK)
+            return status;
+    }
+    note_place(reading, (uint64_t)sqlite3_column_int64(row, scan->stream.data ? VERSION : POSITION));
+    if (scan->category.data || scan->type.data)
+        status = test(reading, row, &wanted, error);
+    if (status != STELE_OK || !wanted)
+        return status;
+    status = stele__sqlite_record(reading->connection, row, &record, error);
+    if (status != STELE_OK || (scan->has_until_time && record.time > scan->until_time))
+        return status;
+    reading->visited++;
+    reading->stopped = !reading->visit(reading->context, &record);
+    return STELE_OK;
+}
+
+static stele_status finish(struct reading *reading, stele_error **error)
+{
+    const uint64_t after_last = reading->scan->backwards ? reading->low : reading->high + 1;
+
+    if (reading->scan->stream.data && reading->next != after_last && reading->low < reading->high) {
+        note_place(reading, reading->next);
+        return fail_missing(reading, "is missing", reading->next, error);
+    }
+    reading->end.done = true;
+    if (!reading->scan->backwards && reading->end.last < reading->high)
+        reading->end.last = reading->high;
+    return STELE_OK;
+}
+
+/* A page of the file is damaged: what is behind it cannot be reached from here. */
+static stele_status break_off(struct reading *reading, int code, stele_error **error)
+{
+    const stele_status status = stele__sqlite_fail(reading->connection, code, "read it", error);
+
+    if (status == STELE_CORRUPT) {
+        reading->end.done = true;
+        stele__error_add(error, "position", "%" PRIu64, reading->end.last);
+    }
+    return status;
+}
+
+static stele_status visit_rows(struct reading *reading, sqlite3_stmt *rows, stele_error **error)
+{
+    stele_status status = STELE_OK;
+    int code = SQLITE_ROW;
+
+    while (status == STELE_OK && !reading->stopped && reading->visited < reading->scan->limit &&
+           reading->looked < SQLITE_STORE_LOOKED_MAX && (code = sqlite3_step(rows)) == SQLITE_ROW)
+        status = visit_row(reading, rows, error);
+    if (status != STELE_OK || code == SQLITE_ROW)
+        return status;
+    return code == SQLITE_DONE ? finish(reading, error) : break_off(reading, code, error);
+}
+
+static stele_status read_range(struct reading *reading, stele_error **error)
+{
+    sqlite3_stmt *rows;
+    stele_status status;
+
+    set_range(reading);
+    if (reading->low >= reading->high) {
+        reading->end.done = true;
+        return STELE_OK;
+    }
+    rows = range_statement(reading);
+    if (!rows)
+        return break_off(reading, sqlite3_extended_errcode(reading->connection->db), error);
+    status = visit_rows(reading, rows, error);
+    sqlite3_reset(rows);
+    return status;
+}
+
+/* Numbers of scans tell kept matches apart: when they begin anew, all are forgotten. */
+static void begin_scan(struct sqlite_connection *connection)
+{
+    if (++connection->scan != 0)
+        return;
+    stele__sqlite_names_clear(&connection->streams);
+    stele__sqlite_names_clear(&connection->types);
+    connection->scan = 1;
+}
+
+stele_status stele__sqlite_read(struct stele_backend *backend, const struct stele_scan *scan, stele_record_visit *visit,
+                                void *context, struct stele_scan_end *end, stele_error **error)
+{
+    struct sqlite_store *store = stele__sqlite_store(backend);
+    struct reading reading = {.scan = scan, .visit = visit, .context = context};
+    sqlite3_stmt *facts = NULL;
+    stele_status status = stele__sqlite_take(store, &reading.connection, error);
+
+    if (status != STELE_OK)
+        return status;
+    begin_scan(reading.connection);
+    status = take_snapshot(&reading, &facts, error);
+    if (status == STELE_OK)
+        status = read_range(&reading, error);
+    sqlite3_reset(facts);
+    stele__sqlite_give(store, reading.connection);
+    *end = reading.end;
+    return status;
+}
+
+stele_status stele__sqlite_find(struct stele_backend *backend, const struct stele_record *wanted,
+                                stele_record_visit *visit, void *context, stele_error **error)
+{
+    struct sqlite_store *store = stele__sqlite_store(backend);
+    struct sqlite_connection *connection = NULL;
+    struct stele_record record;
+    sqlite3_stmt *row;
+    int code = SQLITE_DONE;
+    stele_status status = stele__sqlite_take(store, &connection, error);
+
+    if (status != STELE_OK)
+        return status;
+    row = stele__sqlite_statement(connection, STATEMENT_FIND);
+    if (row) {
+        stele__sqlite_bind_id(row, 1, wanted);
+        code = sqlite3_step(row);
+    }
+    if (code == SQLITE_ROW)
+        status = stele__sqlite_record(connection, row, &record, error);
+    else if (!row || code != SQLITE_DONE)
+        status = stele__sqlite_fail(connection, sqlite3_extended_errcode(connection->db), "find an event", error);
+    if (status == STELE_OK && code == SQLITE_ROW)
+        visit(context, &record);
+    sqlite3_reset(row);
+    stele__sqlite_give(store, connection);
+    return status;
+}

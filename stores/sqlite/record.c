@@ -1,0 +1,107 @@
+/*
+ * A row of `event` as a record: columns out, checksum compared, ids turned
+ * into names. Everything is borrowed from the row and the names.
+ */
+#include "sqlite/sqlite.h"
+
+#include "base/error.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* Columns of the statements that select an event. */
+enum { POSITION, STREAM, VERSION, TYPE, TIME, ID, META, DATA, CHECKSUM };
+
+/* A blob column; absent for NULL. SQLite gives no address for an empty one. */
+static struct stele_slice blob(sqlite3_stmt *row, int column)
+{
+    struct stele_slice slice = {sqlite3_column_blob(row, column), 0};
+
+    if (slice.data)
+        slice.size = (size_t)sqlite3_column_bytes(row, column);
+    else if (sqlite3_column_type(row, column) != SQLITE_NULL)
+        slice.data = "";
+    return slice;
+}
+
+static void read_columns(sqlite3_stmt *row, struct sqlite_event_row *out)
+{
+    out->position = sqlite3_column_int64(row, POSITION);
+    out->stream = sqlite3_column_int64(row, STREAM);
+    out->version = sqlite3_column_int64(row, VERSION);
+    out->type = sqlite3_column_int64(row, TYPE);
+    out->time = sqlite3_column_int64(row, TIME);
+    out->id_is_text = sqlite3_column_type(row, ID) == SQLITE_TEXT;
+    if (out->id_is_text) {
+        out->id.data = (const char *)sqlite3_column_text(row, ID);
+        out->id.size = (size_t)sqlite3_column_bytes(row, ID);
+    } else {
+        out->id = blob(row, ID);
+    }
+    out->meta = blob(row, META);
+    out->payload = blob(row, DATA);
+}
+
+static stele_status fail(const struct sqlite_connection *connection, const struct sqlite_event_row *row,
+                         stele_error **error)
+{
+    stele__fail(error, STELE_CORRUPT, "%s: the event at position %" PRId64 " is damaged: its checksum does not fit",
+                connection->path, row->position);
+    stele__error_add(error, "path", "%s", connection->path);
+    stele__error_add(error, "position", "%" PRId64, row->position);
+    return STELE_CORRUPT;
+}
+
+/* The row is what was written. A sum that fits a row nobody could have written is made by hand: refuse that too. */
+static bool is_sound(const struct sqlite_event_row *row, uint64_t checksum)
+{
+    return row->id.data && (row->id_is_text || row->id.size == sizeof(struct stele_uuid)) && row->position > 0 &&
+           row->version > 0 && stele__sqlite_event_checksum(row) == checksum;
+}
+
+static void fill(const struct sqlite_event_row *row, const struct sqlite_name *stream, const struct sqlite_name *type,
+                 struct stele_record *out)
+{
+    out->position = (uint64_t)row->position;
+    out->version = (uint64_t)row->version;
+    out->stream = (struct stele_slice){stream->text, stream->size};
+    out->type = (struct stele_slice){type->text, type->size};
+    out->type_version = type->version;
+    out->id_is_uuid = !row->id_is_text;
+    out->id = row->id;
+    if (out->id_is_uuid)
+        memcpy(out->uuid.bytes, row->id.data, sizeof(out->uuid.bytes));
+    out->time = row->time;
+    out->meta = row->meta.data ? row->meta : (struct stele_slice){"", 0};
+    out->payload = row->payload;
+}
+
+stele_status stele__sqlite_record(struct sqlite_connection *connection, sqlite3_stmt *row, struct stele_record *out,
+                                  stele_error **error)
+{
+    struct sqlite_event_row columns;
+    struct sqlite_name *stream;
+    struct sqlite_name *type;
+    stele_status status;
+
+    read_columns(row, &columns);
+    if (!is_sound(&columns, (uint64_t)sqlite3_column_int64(row, CHECKSUM)))
+        return fail(connection, &columns, error);
+    status = stele__sqlite_stream_name(connection, columns.stream, &stream, error);
+    if (status == STELE_OK)
+        status = stele__sqlite_type_name(connection, columns.type, &type, error);
+    if (status != STELE_OK) {
+        stele__error_add(error, "position", "%" PRId64, columns.position);
+        return status;
+    }
+    fill(&columns, stream, type, out);
+    return STELE_OK;
+}
+
+void stele__sqlite_bind_id(sqlite3_stmt *statement, int place, const struct stele_record *record)
+{
+    if (record->id_is_uuid)
+        sqlite3_bind_blob(statement, place, record->uuid.bytes, (int)sizeof(record->uuid.bytes), SQLITE_STATIC);
+    else
+        sqlite3_bind_text(statement, place, record->id.data, (int)record->id.size, SQLITE_STATIC);
+}

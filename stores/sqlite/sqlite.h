@@ -1,0 +1,373 @@
+/*
+ * The inside of an open SQLite store.
+ *
+ *     struct sqlite_store
+ *       writer ------- one connection: appends, under the front's gate
+ *       checkpointer - one connection: moves the log into the file
+ *       readers ------ a pool of connections, one per running read
+ *       watch -------- threads that wait for a commit
+ *
+ * No connection checkpoints by itself: SQLite before 3.51.3 can lose commits
+ * when a checkpoint runs beside a writer, so ours run only under the write lock
+ * (checkpoint.c). Neither the database nor its -shm file is ever opened by
+ * anything but SQLite, because closing it would drop SQLite's locks.
+ */
+#ifndef STELE_SQLITE_SQLITE_H
+#define STELE_SQLITE_SQLITE_H
+
+#include <stele/spi/store.h>
+
+#include "base/arena.h"
+
+#include <pthread.h>
+#include <sqlite3.h>
+#include <stdatomic.h>
+
+enum {
+    SQLITE_STORE_APPLICATION = 0x5354454c, /* "STEL": the file's application_id */
+    SQLITE_STORE_PAGE = 4096,              /* bytes */
+    SQLITE_STORE_CHECKPOINT_PAGES = 4000,  /* length of the log from which an append checkpoints */
+    SQLITE_STORE_READERS_MAX = 8,
+    SQLITE_STORE_BUSY_DEFAULT = 5000, /* ms */
+    SQLITE_STORE_LOOKED_MAX = 65536   /* rows of one snapshot */
+};
+
+/* --- Names -------------------------------------------------------------------- */
+
+/* A stream or type as its row says. */
+struct sqlite_name {
+    int64_t id; /* 0: the entry is empty */
+    char *text; /* NUL-terminated */
+    size_t size;
+    size_t room;      /* bytes allocated at `text` */
+    uint32_t version; /* of a type */
+    uint32_t scan;    /* the scan for which `matches` was worked out */
+    bool matches;
+};
+
+/* Names by id: direct-mapped, grown up to a bound, emptied when they take too much memory. */
+struct sqlite_names {
+    struct sqlite_name *entries;
+    size_t capacity; /* a power of two, or 0 */
+    size_t bytes;    /* of all texts */
+};
+
+/* --- Connections ---------------------------------------------------------------- */
+
+/* Every statement there is; the texts are in statements.c. */
+enum sqlite_statement {
+    STATEMENT_BEGIN,
+    STATEMENT_COMMIT,
+    STATEMENT_ROLLBACK,
+    STATEMENT_HEAD,
+    STATEMENT_STREAM_FACTS,
+    STATEMENT_STREAM_FORWARDS,
+    STATEMENT_STREAM_BACKWARDS,
+    STATEMENT_LOG_FORWARDS,
+    STATEMENT_LOG_BACKWARDS,
+    STATEMENT_FIND,
+    STATEMENT_STREAM_NAME,
+    STATEMENT_TYPE_NAME,
+    STATEMENT_STREAM_HEAD,
+    STATEMENT_TYPE_ID,
+    STATEMENT_STREAM_LAST_ID,
+    STATEMENT_TYPE_LAST_ID,
+    STATEMENT_INSERT_STREAM,
+    STATEMENT_INSERT_TYPE,
+    STATEMENT_INSERT_EVENT,
+    STATEMENT_STREAMS_FORWARDS,
+    STATEMENT_STREAMS_BACKWARDS,
+    STATEMENT_COUNTS,
+    STATEMENT_SIZE,
+    STATEMENT_INTEGRITY,
+    STATEMENT_STREAM_ROWS,
+    STATEMENT_TYPE_ROWS,
+    STATEMENT_VERSION_GAPS,
+    STATEMENT_COUNT
+};
+
+/* A connection and what it has prepared; used by one thread at a time. */
+struct sqlite_connection {
+    sqlite3 *db;
+    const char *path; /* borrowed, for messages */
+    sqlite3_stmt *statements[STATEMENT_COUNT];
+    struct sqlite_names streams;
+    struct sqlite_names types;
+    uint32_t scan; /* number of the scan that is running */
+
+    /* Waiting for a lock. */
+    const struct stele_clock *clock;
+    int64_t busy_limit; /* ns */
+    int64_t busy_since;
+    int64_t busy_waited;            /* ns, of the last wait */
+    bool interrupt_on_giving_up;    /* see checkpoint.c */
+    struct sqlite_connection *next; /* in the pool */
+};
+
+/* What opening a connection takes. */
+struct sqlite_connect {
+    const char *path;
+    const char *vfs; /* NULL: the default */
+    const struct stele_clock *clock;
+    int flags; /* of sqlite3_open_v2() */
+    int64_t busy_limit;
+    uint64_t mmap;
+    const char *synchronous; /* the PRAGMA */
+};
+
+stele_status stele__sqlite_connect(const struct sqlite_connect *how, struct sqlite_connection **out,
+                                   stele_error **error);
+/* Close; NULL is allowed. */
+void stele__sqlite_disconnect(struct sqlite_connection *connection);
+
+/* A prepared statement, ready to be bound; NULL when it cannot be prepared, and then sqlite3_errcode() says why. */
+sqlite3_stmt *stele__sqlite_statement(struct sqlite_connection *connection, enum sqlite_statement statement);
+/* The text of a statement. Static. */
+const char *stele__sqlite_statement_text(enum sqlite_statement statement);
+
+/* Run a statement that returns no row and takes no parameter; an SQLite result code. */
+int stele__sqlite_run(struct sqlite_connection *connection, enum sqlite_statement statement);
+/* Run one that returns one row of one integer (NULL counts as 0). */
+stele_status stele__sqlite_number(struct sqlite_connection *connection, enum sqlite_statement statement, int64_t *out,
+                                  stele_error **error);
+
+/* --- Statuses ---------------------------------------------------------------------- */
+
+/* The status an SQLite result code (basic or extended) stands for. */
+stele_status stele__sqlite_status(int code);
+/* Fail with a result code of the connection: "PATH: cannot DOING: why". Adds "path". */
+stele_status stele__sqlite_fail(const struct sqlite_connection *connection, int code, const char *doing,
+                                stele_error **error);
+/* The same while the file is being opened, when it may turn out to be no database: STELE_FOREIGN. */
+stele_status stele__sqlite_fail_opening(const struct sqlite_connection *connection, int code, const char *doing,
+                                        stele_error **error);
+/* The same for a code from errno(3). */
+stele_status stele__sqlite_fail_system(const char *path, int code, const char *doing, stele_error **error);
+
+/* --- Rows ---------------------------------------------------------------------------- */
+
+/* What a row's checksum covers: its stored columns (docs/file-format.md). */
+struct sqlite_event_row {
+    int64_t position, stream, version, type, time;
+    struct stele_slice id;
+    bool id_is_text;
+    struct stele_slice meta, payload; /* absent: NULL */
+};
+uint64_t stele__sqlite_event_checksum(const struct sqlite_event_row *row);
+uint64_t stele__sqlite_stream_checksum(int64_t id, struct stele_slice name);
+uint64_t stele__sqlite_type_checksum(int64_t id, uint32_t version, struct stele_slice name);
+
+/*
+ * The record in the present row of a statement that selects an event; borrowed
+ * until the statement or the connection's names are used again. STELE_CORRUPT
+ * with "position" if its checksum does not fit, or its stream or type is not there.
+ */
+stele_status stele__sqlite_record(struct sqlite_connection *connection, sqlite3_stmt *row, struct stele_record *out,
+                                  stele_error **error);
+
+/* Bind a record's id as it is stored. */
+void stele__sqlite_bind_id(sqlite3_stmt *statement, int place, const struct stele_record *record);
+
+/* The name of a stream or type; borrowed until the next call for another id. */
+stele_status stele__sqlite_stream_name(struct sqlite_connection *connection, int64_t id, struct sqlite_name **out,
+                                       stele_error **error);
+stele_status stele__sqlite_type_name(struct sqlite_connection *connection, int64_t id, struct sqlite_name **out,
+                                     stele_error **error);
+/* Forget all names, as after a rollback that may have taken back some. */
+void stele__sqlite_names_clear(struct sqlite_names *names);
+void stele__sqlite_names_fini(struct sqlite_names *names);
+
+/* --- The write-ahead log, read without SQLite -------------------------------------------- */
+
+/* What a scan of a log found. */
+struct sqlite_wal_facts {
+    uint64_t commits; /* whole ones from its beginning on */
+    uint64_t at_risk; /* whole commits behind a damaged place: SQLite will ignore them */
+    uint64_t damaged; /* offset of that place */
+};
+
+/* A way to read bytes at an offset: false at the end of the file or on failure (then `*failed` is set). */
+struct sqlite_wal_source {
+    bool (*read)(void *context, void *bytes, size_t size, uint64_t offset);
+    void *context;
+    bool failed;
+};
+stele_status stele__sqlite_wal_walk(struct sqlite_wal_source *source, struct sqlite_wal_facts *out,
+                                    stele_error **error);
+
+/* --- The store ------------------------------------------------------------------------------ */
+
+enum sqlite_sync { SYNC_FULL, SYNC_NORMAL, SYNC_OFF };
+
+/* What the writer knows of a stream or type it met, valid while `generation` is the writer's. */
+struct sqlite_known {
+    uint64_t generation;
+    int64_t id;       /* 0: not stored */
+    uint64_t version; /* of a stream: its last; of a type: its own */
+    char *text;
+    size_t size;
+    size_t room;
+};
+
+enum { KNOWN_STREAMS = 1024, KNOWN_TYPES = 256 }; /* powers of two */
+
+/* What appends keep between them. Used by one append at a time. */
+struct sqlite_writer {
+    struct sqlite_connection *connection; /* NULL in a store opened for reading */
+    uint64_t generation;                  /* changes when rows may have come or gone without the writer's doing */
+    int64_t head;                         /* last position, inside the transaction */
+    int64_t committed_head;
+    int64_t last_stream; /* highest ids in use; -1: not known */
+    int64_t last_type;
+    struct sqlite_known *streams;
+    struct sqlite_known *types;
+    struct stele_arena arena; /* of the rules' questions */
+    int log_pages;            /* length of the log after the last commit */
+    int checkpoint_at;        /* length from which the next checkpoint is tried */
+};
+
+/* Threads that wait for a commit; see wait.c. */
+struct sqlite_watch {
+    pthread_mutex_t mutex; /* guards the rest */
+    pthread_cond_t changed;
+    uint64_t changes; /* counts what may have been a commit */
+    size_t waiting;   /* threads in wait() */
+    bool listening;   /* one of them sits in poll(2) for all */
+    bool opened;
+    int notify;        /* inotify on the log, or -1 */
+    int wake[2];       /* a pipe that ends the listener's poll */
+    int64_t alert_end; /* until then the listener looks often: the log was written, its commit is on its way */
+    int64_t alert_pause;
+};
+
+struct sqlite_store {
+    struct stele_backend base;
+    char *path; /* absolute, no symbolic links */
+    char *log_path;
+    char *vfs;
+    const struct stele_clock *clock;
+    enum stele_open_mode mode;
+    enum sqlite_sync sync;
+    int64_t busy_limit;
+    uint64_t mmap;
+    bool accept_damage;
+    int checkpoint_pages;
+
+    struct sqlite_writer writer;
+    struct sqlite_connection *checkpointer;
+    atomic_bool poisoned; /* a commit failed in the middle: no append until the store is opened anew */
+
+    pthread_mutex_t pool_mutex; /* guards the three below */
+    pthread_cond_t pool_given;
+    struct sqlite_connection *pool; /* idle readers */
+    size_t readers;                 /* all readers */
+
+    struct sqlite_watch watch;
+};
+
+static inline struct sqlite_store *stele__sqlite_store(struct stele_backend *backend)
+{
+    return (struct sqlite_store *)backend;
+}
+
+/* How a connection of the store is opened. */
+struct sqlite_connect stele__sqlite_how(const struct sqlite_store *store, bool writable);
+
+/* Take a reader out of the pool, waiting for one if all are in use, and give it back. */
+stele_status stele__sqlite_take(struct sqlite_store *store, struct sqlite_connection **out, stele_error **error);
+void stele__sqlite_give(struct sqlite_store *store, struct sqlite_connection *connection);
+
+/* --- The file: what is there, creating it, its schema ------------------------------------------ */
+
+/* Fill store->path with the canonical path. STELE_NOT_FOUND if its folder is missing. */
+stele_status stele__sqlite_locate(struct sqlite_store *store, const char *location, stele_error **error);
+/* Is a file there? */
+stele_status stele__sqlite_exists(const struct sqlite_store *store, bool *exists, stele_error **error);
+/* Refuse what cannot be a store, without opening it: other kinds of file, hard links, a rollback journal beside it. */
+stele_status stele__sqlite_inspect(const struct sqlite_store *store, stele_error **error);
+/* Scan the log and judge it (contract D5). */
+stele_status stele__sqlite_inspect_log(const struct sqlite_store *store, stele_error **error);
+/* Only scan it; a missing log has no commits. */
+stele_status stele__sqlite_scan_log(const struct sqlite_store *store, struct sqlite_wal_facts *out,
+                                    stele_error **error);
+uint64_t stele__sqlite_log_size(const struct sqlite_store *store);
+
+/* Make a complete, empty store at store->path, unless somebody else was faster. */
+stele_status stele__sqlite_create(const struct sqlite_store *store, stele_error **error);
+
+/* An object of the schema as sqlite_schema shows it. */
+struct sqlite_object {
+    const char *type, *name, *table, *sql;
+};
+/* What leads from one version of the schema to the next. */
+struct sqlite_schema_step {
+    const struct sqlite_object *objects;
+    size_t object_count;
+    const char *mark; /* sets user_version */
+};
+struct sqlite_schema {
+    const struct sqlite_schema_step *steps; /* step n leads to version n + 1 */
+    size_t step_count;
+};
+extern const struct sqlite_schema stele__sqlite_schema;
+
+/* Refuse a file that is not a store of ours. STELE_FOREIGN, STELE_TOO_NEW, STELE_CORRUPT. Gives its version. */
+stele_status stele__sqlite_schema_check(struct sqlite_connection *connection, const struct sqlite_schema *schema,
+                                        size_t *version, stele_error **error);
+/* Run the steps from `version` on in one transaction; 0 makes an empty database a store. */
+stele_status stele__sqlite_schema_upgrade(struct sqlite_connection *connection, const struct sqlite_schema *schema,
+                                          size_t version, stele_error **error);
+
+/* --- Checkpoints ----------------------------------------------------------------------------------- */
+
+/* Move the log into the file under the write lock, if it has grown long. Never fails an append. */
+void stele__sqlite_checkpoint(struct sqlite_store *store);
+/* Move all of it and cut it to nothing, waiting up to `patience` ns for others; `*truncated` says whether. */
+stele_status stele__sqlite_truncate_log(struct sqlite_store *store, int64_t patience, bool *truncated,
+                                        stele_error **error);
+
+/* --- The writer --------------------------------------------------------------------------------------- */
+
+stele_status stele__sqlite_writer_init(struct sqlite_store *store, stele_error **error);
+void stele__sqlite_writer_fini(struct sqlite_writer *writer);
+/* Forget what was read or written since the last commit. */
+void stele__sqlite_writer_forget(struct sqlite_writer *writer);
+/* The stream's id and version (0 and 0 if it is missing); valid until the next call. */
+stele_status stele__sqlite_writer_stream(struct sqlite_writer *writer, struct stele_slice name,
+                                         struct sqlite_known **out, stele_error **error);
+stele_status stele__sqlite_writer_type(struct sqlite_writer *writer, struct stele_slice name, uint32_t version,
+                                       struct sqlite_known **out, stele_error **error);
+/* Insert what is not there. */
+stele_status stele__sqlite_writer_add_stream(struct sqlite_writer *writer, struct sqlite_known *stream,
+                                             stele_error **error);
+stele_status stele__sqlite_writer_add_type(struct sqlite_writer *writer, struct sqlite_known *type,
+                                           stele_error **error);
+
+/* --- Waiting -------------------------------------------------------------------------------------------- */
+
+stele_status stele__sqlite_watch_init(struct sqlite_watch *watch, stele_error **error);
+void stele__sqlite_watch_fini(struct sqlite_watch *watch);
+/* Wake whoever waits: something was committed by this store. */
+void stele__sqlite_watch_tell(struct sqlite_watch *watch);
+
+/* --- Slots of the table ------------------------------------------------------------------------------------ */
+
+extern const struct stele_store_ops stele__sqlite_ops;
+
+stele_status stele__sqlite_open(const struct stele_open_request *request, struct stele_backend **out,
+                                stele_error **error);
+void stele__sqlite_close(struct stele_backend *backend);
+void stele__sqlite_append(struct stele_backend *backend, struct stele_append_member *members, size_t count);
+stele_status stele__sqlite_read(struct stele_backend *backend, const struct stele_scan *scan, stele_record_visit *visit,
+                                void *context, struct stele_scan_end *end, stele_error **error);
+stele_status stele__sqlite_find(struct stele_backend *backend, const struct stele_record *wanted,
+                                stele_record_visit *visit, void *context, stele_error **error);
+stele_status stele__sqlite_streams(struct stele_backend *backend, const struct stele_stream_query *query,
+                                   stele_stream_visit *visit, void *context, stele_error **error);
+stele_status stele__sqlite_wait(struct stele_backend *backend, uint64_t position, uint32_t timeout_ms, uint64_t *head,
+                                stele_error **error);
+stele_status stele__sqlite_stats(struct stele_backend *backend, struct stele_stats *out, stele_error **error);
+stele_status stele__sqlite_verify(struct stele_backend *backend, const struct stele_verify_options *options,
+                                  struct stele_verified *out, stele_error **error);
+
+#endif

@@ -1,0 +1,51 @@
+/*
+ * Every statement a store runs on its tables. No text is ever made at run
+ * time: values are bound.
+ */
+#include "sqlite/sqlite.h"
+
+#define EVENT "SELECT position, stream, version, type, time, id, meta, data, checksum FROM event "
+/* Subqueries, so that there is one row even without the stream: it holds the snapshot. */
+#define STREAM_ID "(SELECT id FROM stream WHERE name = ?1)"
+
+static const char *const texts[STATEMENT_COUNT] = {
+    [STATEMENT_BEGIN] = "BEGIN IMMEDIATE",
+    [STATEMENT_COMMIT] = "COMMIT",
+    [STATEMENT_ROLLBACK] = "ROLLBACK",
+    [STATEMENT_HEAD] = "SELECT max(position) FROM event",
+    [STATEMENT_STREAM_FACTS] = "SELECT (SELECT max(position) FROM event), " STREAM_ID ", "
+                               "(SELECT version FROM event WHERE stream = " STREAM_ID " ORDER BY version DESC LIMIT 1)",
+    [STATEMENT_STREAM_FORWARDS] = EVENT "WHERE stream = ?1 AND version > ?2 AND version <= ?3 ORDER BY version",
+    [STATEMENT_STREAM_BACKWARDS] = EVENT "WHERE stream = ?1 AND version > ?2 AND version <= ?3 ORDER BY version DESC",
+    [STATEMENT_LOG_FORWARDS] = EVENT "WHERE position > ?1 AND position <= ?2 ORDER BY position",
+    [STATEMENT_LOG_BACKWARDS] = EVENT "WHERE position > ?1 AND position <= ?2 ORDER BY position DESC",
+    [STATEMENT_FIND] = EVENT "WHERE id = ?1",
+    [STATEMENT_STREAM_NAME] = "SELECT name, 0, checksum FROM stream WHERE id = ?1",
+    [STATEMENT_TYPE_NAME] = "SELECT name, version, checksum FROM type WHERE id = ?1",
+    [STATEMENT_STREAM_HEAD] = "SELECT id, checksum, "
+                              "(SELECT version FROM event WHERE stream = s.id ORDER BY version DESC LIMIT 1) "
+                              "FROM stream AS s WHERE name = ?1",
+    [STATEMENT_TYPE_ID] = "SELECT id, checksum, version FROM type WHERE name = ?1 AND version = ?2",
+    [STATEMENT_STREAM_LAST_ID] = "SELECT max(id) FROM stream",
+    [STATEMENT_TYPE_LAST_ID] = "SELECT max(id) FROM type",
+    [STATEMENT_INSERT_STREAM] = "INSERT INTO stream(id, name, checksum) VALUES(?1, ?2, ?3)",
+    [STATEMENT_INSERT_TYPE] = "INSERT INTO type(id, name, version, checksum) VALUES(?1, ?2, ?3, ?4)",
+    [STATEMENT_INSERT_EVENT] = "INSERT INTO event(position, stream, version, type, time, id, meta, data, checksum) "
+                               "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    [STATEMENT_STREAMS_FORWARDS] = "SELECT id, name, checksum FROM stream WHERE name >= ?1 AND name < ?2 ORDER BY name",
+    [STATEMENT_STREAMS_BACKWARDS] =
+        "SELECT id, name, checksum FROM stream WHERE name >= ?1 AND name < ?2 ORDER BY name DESC",
+    [STATEMENT_COUNTS] = "SELECT (SELECT count(*) FROM event), (SELECT count(*) FROM stream), "
+                         "(SELECT count(*) FROM type), (SELECT max(position) FROM event)",
+    [STATEMENT_SIZE] = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size",
+    [STATEMENT_INTEGRITY] = "PRAGMA integrity_check",
+    [STATEMENT_STREAM_ROWS] = "SELECT id, name, 0, checksum FROM stream ORDER BY id",
+    [STATEMENT_TYPE_ROWS] = "SELECT id, name, version, checksum FROM type ORDER BY id",
+    [STATEMENT_VERSION_GAPS] = "SELECT stream, count(*), max(version) FROM event GROUP BY stream "
+                               "HAVING count(*) <> max(version) OR min(version) <> 1",
+};
+
+const char *stele__sqlite_statement_text(enum sqlite_statement statement)
+{
+    return texts[statement];
+}
