@@ -180,9 +180,11 @@ static void check_head(struct verifying *verifying)
 
 static stele_status verify(const stele_store *store, struct verifying *verifying, stele_error **error)
 {
-    stele_status status =
-        store->ops->verify(store->backend, &verifying->options, &verifying->found, error);
+    struct stele_verified below = {0};
+    stele_status status = store->ops->verify(store->backend, &verifying->options, &below, error);
 
+    verifying->found.log_commits = below.log_commits;
+    verifying->found.faults = below.faults;
     if (status == STELE_OK)
         status = check_records(store, verifying, error);
     if (status != STELE_OK)

@@ -1,1 +1,15 @@
 # The contract suite: every clause over every backend.
+
+test_programs += tests/contract/contract_test
+
+tests_contract_contract_test_SOURCES = \
+	tests/contract/append_contract.c \
+	tests/contract/contract.h \
+	tests/contract/contract_test.c \
+	tests/contract/filter_contract.c \
+	tests/contract/life_contract.c \
+	tests/contract/limit_contract.c \
+	tests/contract/read_contract.c \
+	tests/contract/repeat_contract.c \
+	tests/contract/thread_contract.c
+tests_contract_contract_test_LDADD = $(test_ldadd)

@@ -155,8 +155,9 @@ struct stele_store_ops {
 
     /*
      * Check what is below the records: files, indexes, interned names. Faults
-     * are told to `options->fault` and counted in `out->faults`; the status is
-     * about carrying out the check. Rows are checked by the front, by reading.
+     * are told to `options->fault` and counted in `out->faults`, commits in
+     * `out->log_commits`; the status is about carrying out the check. Rows and
+     * streams are checked, and counted, by the front, by reading.
      */
     stele_status (*verify)(struct stele_backend *backend, const struct stele_verify_options *options,
                            struct stele_verified *out, stele_error **error);
