@@ -354,9 +354,14 @@ STELE_API stele_status stele_value_copy(const struct stele_type *type, const voi
  * Payloads without a type: JSON of any shape to MessagePack and back. Integers
  * stay integers (all of int64 and uint64), reals stay reals, the order of keys
  * is kept. From MessagePack, what JSON has no word for (bin, ext, NaN, keys
- * that are not text) is STELE_INVALID; stele_msgpack_is_json() asks first.
+ * that are not text or have U+0000 in them) is STELE_INVALID.
+ * stele_msgpack_is_json() asks first; it is also false for a key that comes
+ * twice in a map, which reading the JSON again would refuse, and when memory
+ * is out.
  * stele_msgpack_check() tells whether bytes are one well-formed value within
- * the limits, text valid UTF-8 throughout. Errors as for decoding.
+ * the limits, text valid UTF-8 throughout (keys that come twice are not looked
+ * for). Errors as for decoding; the JSON that comes out may be longer than
+ * STELE_PAYLOAD_MAX.
  */
 STELE_API stele_status stele_msgpack_from_json(struct stele_slice text, stele_arena *arena, struct stele_slice *out,
                                                stele_error **error);

@@ -136,6 +136,8 @@ static stele_status write_step(struct stele__buffer *buffer, const struct stele_
     case STELE__MP_KEY:
         if (token->kind != STELE__MP_TEXT)
             return fail_wordless(walk->reader, "keys that are not text", error);
+        if (memchr(token->as.slice.data, '\0', token->as.slice.size))
+            return fail_wordless(walk->reader, "U+0000 in keys", error);
         write_separator(buffer, walk, step, token);
         return write_token(buffer, walk->reader, token, error);
     case STELE__MP_VALUE:

@@ -294,11 +294,17 @@ stele_status stele_msgpack_check(struct stele_slice bytes, stele_error **error)
     return status;
 }
 
+/* JSON could write U+0000 in a key, but its reader here refuses it. */
+static bool key_is_json(const struct stele__mp_token *token)
+{
+    return token->kind == STELE__MP_TEXT && !memchr(token->as.slice.data, '\0', token->as.slice.size);
+}
+
 static bool token_is_json(enum stele__mp_step step, const struct stele__mp_token *token)
 {
     size_t offset;
 
-    if (step == STELE__MP_KEY && token->kind != STELE__MP_TEXT)
+    if (step == STELE__MP_KEY && !key_is_json(token))
         return false;
     switch (token->kind) {
     case STELE__MP_TEXT: return stele__utf8_valid(token->as.slice, &offset);
@@ -325,5 +331,5 @@ bool stele_msgpack_is_json(struct stele_slice bytes)
         if (step <= STELE__MP_KEY && !token_is_json(step, &token))
             return false;
     }
-    return reader.at == reader.end;
+    return reader.at == reader.end && stele__mp_check_keys(bytes, NULL) == STELE_OK;
 }

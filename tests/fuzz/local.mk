@@ -23,3 +23,22 @@ EXTRA_DIST += \
 	tests/fuzz/corpus/cloudevents/lines.ndjson \
 	tests/fuzz/corpus/cloudevents/msgpack.json \
 	tests/fuzz/corpus/cloudevents/text.json
+
+fuzz_programs += tests/fuzz/json_fuzz
+tests_fuzz_json_fuzz_SOURCES = tests/fuzz/json_fuzz.c tests/unit/message/samples.h $(fuzz_main)
+tests_fuzz_json_fuzz_LDADD = $(core_ldadd)
+tests_fuzz_json_fuzz_LDFLAGS = $(fuzz_ldflags)
+EXTRA_DIST += \
+	tests/fuzz/corpus/json/every.json \
+	tests/fuzz/corpus/json/least.json \
+	tests/fuzz/corpus/json/shapes.json
+
+fuzz_programs += tests/fuzz/msgpack_fuzz
+tests_fuzz_msgpack_fuzz_SOURCES = tests/fuzz/msgpack_fuzz.c tests/unit/message/samples.h $(fuzz_main)
+tests_fuzz_msgpack_fuzz_LDADD = $(core_ldadd)
+tests_fuzz_msgpack_fuzz_LDFLAGS = $(fuzz_ldflags)
+EXTRA_DIST += \
+	tests/fuzz/corpus/msgpack/every.msgpack \
+	tests/fuzz/corpus/msgpack/formats.msgpack \
+	tests/fuzz/corpus/msgpack/least.msgpack \
+	tests/fuzz/corpus/msgpack/shapes.msgpack

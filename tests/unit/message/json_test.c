@@ -361,6 +361,7 @@ static void msgpack_that_json_has_no_word_for_is_invalid(void **state)
     static const struct stele_slice cases[] = {
         {"\xc4\x01x", 3},        {"\x92\x01\xc4\x00", 4}, {"\xd4\x01x", 3},    {"\xcb\x7f\xf8\0\0\0\0\0\0", 9},
         {"\xca\xff\x80\0\0", 5}, {"\x81\x01\x02", 3},     {"\x81\xc0\xc0", 3}, {"\x81\x80\x01", 3},
+        {"\x81\xa2x\0\x01", 5},
     };
     struct stele_slice text;
     stele_error *error = NULL;

@@ -303,6 +303,10 @@ static void is_json_knows_what_json_has_no_word_for(void **state)
     (void)state;
     assert_true(stele_msgpack_is_json(bytes_of("\xc0")));
     assert_true(stele_msgpack_is_json(bytes_of("\x81\xa1k\x93\xc3\xcb\x3f\xf0\0\0\0\0\0\0\x80")));
+    /* What reading the JSON would refuse: a key twice, U+0000 in a key. */
+    assert_true(stele_msgpack_is_json(bytes_of("\x92\x81\xa1k\x01\x81\xa1k\x01")));
+    assert_false(stele_msgpack_is_json(bytes_of("\x91\x82\xa1k\x01\xa1k\x01")));
+    assert_false(stele_msgpack_is_json(bytes_of("\x81\xa1\0\x01")));
     assert_false(stele_msgpack_is_json((struct stele_slice){NULL, 0}));
     for (size_t i = 0; i < COUNT(not_json); i++)
         assert_false(stele_msgpack_is_json(not_json[i]));
