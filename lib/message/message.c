@@ -109,16 +109,6 @@ void stele__message_set_id(struct stele_message *message, struct stele_slice id)
     message->id_is_uuid = is_canonical_uuid(id, &message->uuid);
 }
 
-void stele__message_lend_uuid(struct stele_message *message, const struct stele_uuid *uuid)
-{
-    const struct stele_slice absent = {NULL, 0};
-
-    message->self = message;
-    message->id = absent;
-    message->id_is_uuid = true;
-    message->uuid = *uuid;
-}
-
 /* --- Making ------------------------------------------------------------------------- */
 
 /* What makes a message, on its way there. */

@@ -27,7 +27,8 @@
 
 struct stele_message {
     atomic_uint references; /* 0: lent by a cursor, which owns the bytes */
-    stele_message *self;    /* this message, for what a caller's const does not cover: `references` and `id_text` */
+    stele_message *self;    /* this message, for what a caller's const does not cover: `references` and `id_text`;
+                             * whoever lends a message sets it */
     enum stele_message_kind kind;
     enum stele_payload_format format;
     bool id_is_uuid;
@@ -57,10 +58,6 @@ stele_status stele__message_open_meta(struct stele_message *message, stele_error
 
 /* Set `id`, `id_is_uuid` and `uuid` from the text of an id. */
 void stele__message_set_id(struct stele_message *message, struct stele_slice id);
-
-/* The same from a UUID, for a message that is lent: its text is not made before it is asked for. `message` must not
- * move afterwards. */
-void stele__message_lend_uuid(struct stele_message *message, const struct stele_uuid *uuid);
 
 /* Attributes to become meta. */
 struct stele__attributes {

@@ -357,6 +357,9 @@ static void extensions_may_be_32_but_not_33_and_not_twice_the_same(void **state)
     assert_ok(try_extensions(extensions, 32, &error), error);
     assert_status(STELE_LIMIT, try_extensions(extensions, 33, &error), error);
     assert_status(STELE_INVALID, try_extensions(NULL, 1, &error), error);
+    extensions[1] = extensions[0];
+    assert_status(STELE_INVALID, try_extensions(extensions, 2, &error), error);
+    extensions[1].name[0] = 'b';
     extensions[31] = extensions[0];
     assert_failure(STELE_INVALID, try_extensions(extensions, 32, &error), error);
     assert_string_equal("a0", stele_error_get(error, "attribute"));

@@ -124,6 +124,7 @@ static void what_json_has_no_word_for_is_base64(void **state)
         {{"\xC4\x01\xFF", 3}, "xAH/"},                                 /* bin */
         {{"\xD4\x01\x02", 3}, "1AEC"},                                 /* ext */
         {{"\xCB\x7F\xF0\x00\x00\x00\x00\x00\x00", 9}, "y3/wAAAAAAAA"}, /* infinity */
+        {{"\x81\xA1\x00\x01", 4}, "gaEAAQ=="},                         /* U+0000 in a key */
         {{"\x81\x01\x02", 3}, "gQEC"},                                 /* a key that is no text */
     };
 
@@ -462,6 +463,14 @@ static void batches_of_none_one_and_many_come_back(void **state)
     assert_batch(many, many, 100);
 }
 
+static void nothing_of_an_event_is_left_in_the_next(void **state)
+{
+    static const char batch[] = "[" FULL "," START TIME "}," START TIME ",\"data_base64\":\"AA==\"}," START TIME "}]";
+
+    (void)state;
+    assert_batch(batch, batch, 4);
+}
+
 static void a_single_event_is_a_batch_of_one(void **state)
 {
     (void)state;
@@ -601,6 +610,7 @@ int main(void)
         test(escapes_are_read_in_names_and_texts),
         test(what_a_random_change_leaves_readable_comes_back),
         test(batches_of_none_one_and_many_come_back),
+        test(nothing_of_an_event_is_left_in_the_next),
         test(a_single_event_is_a_batch_of_one),
         test(a_batch_names_the_index_of_the_bad_one),
         test(missing_arguments_are_named),

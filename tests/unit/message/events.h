@@ -78,6 +78,7 @@ static inline void assert_refused(stele_status expected, const char *attribute, 
     if (status == STELE_MALFORMED)
         assert_non_null(stele_error_get(error, "offset"));
     assert_null(message);
+    assert_int_equal(expected, stele_cloudevent_decode(support_slice(json), 0, &message, NULL));
     stele_error_free(error);
 }
 

@@ -432,6 +432,7 @@ static void raw_payloads_that_are_not_what_they_say_are_refused(void **state)
     assert_status(STELE_MALFORMED, make_raw(STELE_PAYLOAD_MSGPACK, behind, 0, &message, &error), error);
     assert_status(STELE_INVALID, make_raw(STELE_PAYLOAD_MSGPACK, nothing, 0, &message, &error), error);
     assert_status(STELE_INVALID, make_raw(STELE_PAYLOAD_NONE, bytes, 0, &message, &error), error);
+    assert_int_equal(STELE_MALFORMED, make_raw(STELE_PAYLOAD_MSGPACK, bytes, 0, &message, NULL));
     assert_status(STELE_INVALID, make_raw(STELE_PAYLOAD_BYTES, lost, 0, &message, &error), error);
     assert_status(STELE_INVALID, make_raw((enum stele_payload_format)9, bytes, 0, &message, &error), error);
     assert_null(message);
@@ -590,7 +591,9 @@ static void lend(struct stele_message *row)
         {0x01, 0x89, 0x0a, 0x5d, 0xac, 0x96, 0x77, 0x4b, 0xbc, 0xce, 0xb3, 0x02, 0x09, 0x9a, 0x80, 0x57}};
 
     memset(row, 0, sizeof(*row));
-    stele__message_lend_uuid(row, &uuid);
+    row->self = row;
+    row->id_is_uuid = true;
+    row->uuid = uuid;
     row->type_version = 2;
     row->type = stele__slice("bank.money.withdrawn");
     row->time = 42;
