@@ -18,9 +18,6 @@
 
 #include <inttypes.h>
 
-/* Columns that are looked at before the whole row is. */
-enum { POSITION, STREAM, VERSION, TYPE, TIME };
-
 struct reading {
     struct sqlite_connection *connection;
     const struct stele_scan *scan;
@@ -130,11 +127,10 @@ static bool begins_with(const struct sqlite_name *name, struct stele_slice prefi
 }
 
 /* What a name says to this scan is worked out once and kept with it. */
-static stele_status test_stream(struct reading *reading, sqlite3_stmt *row, bool *wanted, stele_error **error)
+static stele_status test_stream(struct reading *reading, int64_t id, bool *wanted, stele_error **error)
 {
     struct sqlite_name *name = NULL;
-    stele_status status =
-        stele__sqlite_stream_name(reading->connection, sqlite3_column_int64(row, STREAM), &name, error);
+    stele_status status = stele__sqlite_stream_name(reading->connection, id, &name, error);
 
     if (status != STELE_OK)
         return status;
@@ -146,10 +142,10 @@ static stele_status test_stream(struct reading *reading, sqlite3_stmt *row, bool
     return STELE_OK;
 }
 
-static stele_status test_type(struct reading *reading, sqlite3_stmt *row, bool *wanted, stele_error **error)
+static stele_status test_type(struct reading *reading, int64_t id, bool *wanted, stele_error **error)
 {
     struct sqlite_name *name = NULL;
-    stele_status status = stele__sqlite_type_name(reading->connection, sqlite3_column_int64(row, TYPE), &name, error);
+    stele_status status = stele__sqlite_type_name(reading->connection, id, &name, error);
 
     if (status != STELE_OK)
         return status;
@@ -162,17 +158,18 @@ static stele_status test_type(struct reading *reading, sqlite3_stmt *row, bool *
 }
 
 /* Decide on a row by its ids, before its bytes are touched. */
-static stele_status test(struct reading *reading, sqlite3_stmt *row, bool *wanted, stele_error **error)
+static stele_status test(struct reading *reading, const struct sqlite_event_row *columns, bool *wanted,
+                         stele_error **error)
 {
     stele_status status = STELE_OK;
 
     *wanted = true;
     if (reading->scan->category.data)
-        status = test_stream(reading, row, wanted, error);
+        status = test_stream(reading, columns->stream, wanted, error);
     if (status == STELE_OK && *wanted && reading->scan->type.data)
-        status = test_type(reading, row, wanted, error);
+        status = test_type(reading, columns->type, wanted, error);
     if (status != STELE_OK)
-        stele__error_add(error, "position", "%" PRId64, (int64_t)sqlite3_column_int64(row, POSITION));
+        stele__error_add(error, "position", "%" PRId64, columns->position);
     return status;
 }
 
@@ -202,25 +199,37 @@ static stele_status check_version(struct reading *reading, uint64_t version, ste
     return STELE_OK;
 }
 
+/* Keep count of where the scan is, and whether a version is missing before this row. */
+static stele_status come_to(struct reading *reading, const struct sqlite_event_row *columns, stele_error **error)
+{
+    if (reading->scan->stream.data) {
+        stele_status status = check_version(reading, (uint64_t)columns->version, error);
+
+        if (status != STELE_OK)
+            return status;
+        note_place(reading, (uint64_t)columns->version);
+    } else {
+        note_place(reading, (uint64_t)columns->position);
+    }
+    reading->looked++;
+    return STELE_OK;
+}
+
 static stele_status visit_row(struct reading *reading, sqlite3_stmt *row, stele_error **error)
 {
     const struct stele_scan *scan = reading->scan;
+    struct sqlite_event_row columns;
     struct stele_record record;
-    stele_status status = STELE_OK;
+    stele_status status;
     bool wanted = true;
 
-    reading->looked++;
-    if (scan->stream.data) {
-        status = check_version(reading, (uint64_t)sqlite3_column_int64(row, VERSION), error);
-        if (status != STELE_OK)
-            return status;
-    }
-    note_place(reading, (uint64_t)sqlite3_column_int64(row, scan->stream.data ? VERSION : POSITION));
-    if (scan->category.data || scan->type.data)
-        status = test(reading, row, &wanted, error);
+    stele__sqlite_event_numbers(row, &columns);
+    status = come_to(reading, &columns, error);
+    if (status == STELE_OK && (scan->category.data || scan->type.data))
+        status = test(reading, &columns, &wanted, error);
     if (status != STELE_OK || !wanted)
         return status;
-    status = stele__sqlite_record(reading->connection, row, &record, error);
+    status = stele__sqlite_event_record(reading->connection, row, &columns, &record, error);
     if (status != STELE_OK || (scan->has_until_time && record.time > scan->until_time))
         return status;
     reading->visited++;

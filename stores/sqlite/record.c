@@ -24,13 +24,17 @@ static struct stele_slice blob(sqlite3_stmt *row, int column)
     return slice;
 }
 
-static void read_columns(sqlite3_stmt *row, struct sqlite_event_row *out)
+void stele__sqlite_event_numbers(sqlite3_stmt *row, struct sqlite_event_row *out)
 {
     out->position = sqlite3_column_int64(row, POSITION);
     out->stream = sqlite3_column_int64(row, STREAM);
     out->version = sqlite3_column_int64(row, VERSION);
     out->type = sqlite3_column_int64(row, TYPE);
     out->time = sqlite3_column_int64(row, TIME);
+}
+
+static void read_bytes(sqlite3_stmt *row, struct sqlite_event_row *out)
+{
     out->id_is_text = sqlite3_column_type(row, ID) == SQLITE_TEXT;
     if (out->id_is_text) {
         out->id.data = (const char *)sqlite3_column_text(row, ID);
@@ -76,26 +80,34 @@ static void fill(const struct sqlite_event_row *row, const struct sqlite_name *s
     out->payload = row->payload;
 }
 
-stele_status stele__sqlite_record(struct sqlite_connection *connection, sqlite3_stmt *row, struct stele_record *out,
-                                  stele_error **error)
+stele_status stele__sqlite_event_record(struct sqlite_connection *connection, sqlite3_stmt *row,
+                                        struct sqlite_event_row *columns, struct stele_record *out, stele_error **error)
 {
-    struct sqlite_event_row columns;
     struct sqlite_name *stream;
     struct sqlite_name *type;
     stele_status status;
 
-    read_columns(row, &columns);
-    if (!is_sound(&columns, (uint64_t)sqlite3_column_int64(row, CHECKSUM)))
-        return fail(connection, &columns, error);
-    status = stele__sqlite_stream_name(connection, columns.stream, &stream, error);
+    read_bytes(row, columns);
+    if (!is_sound(columns, (uint64_t)sqlite3_column_int64(row, CHECKSUM)))
+        return fail(connection, columns, error);
+    status = stele__sqlite_stream_name(connection, columns->stream, &stream, error);
     if (status == STELE_OK)
-        status = stele__sqlite_type_name(connection, columns.type, &type, error);
+        status = stele__sqlite_type_name(connection, columns->type, &type, error);
     if (status != STELE_OK) {
-        stele__error_add(error, "position", "%" PRId64, columns.position);
+        stele__error_add(error, "position", "%" PRId64, columns->position);
         return status;
     }
-    fill(&columns, stream, type, out);
+    fill(columns, stream, type, out);
     return STELE_OK;
+}
+
+stele_status stele__sqlite_record(struct sqlite_connection *connection, sqlite3_stmt *row, struct stele_record *out,
+                                  stele_error **error)
+{
+    struct sqlite_event_row columns;
+
+    stele__sqlite_event_numbers(row, &columns);
+    return stele__sqlite_event_record(connection, row, &columns, out, error);
 }
 
 void stele__sqlite_bind_id(sqlite3_stmt *statement, int place, const struct stele_record *record)

@@ -165,6 +165,12 @@ uint64_t stele__sqlite_type_checksum(int64_t id, uint32_t version, struct stele_
 stele_status stele__sqlite_record(struct sqlite_connection *connection, sqlite3_stmt *row, struct stele_record *out,
                                   stele_error **error);
 
+/* The same in two steps: the numbers, by which a scan decides whether it wants the row, and the rest. */
+void stele__sqlite_event_numbers(sqlite3_stmt *row, struct sqlite_event_row *out);
+stele_status stele__sqlite_event_record(struct sqlite_connection *connection, sqlite3_stmt *row,
+                                        struct sqlite_event_row *columns, struct stele_record *out,
+                                        stele_error **error);
+
 /* Bind a record's id as it is stored. */
 void stele__sqlite_bind_id(sqlite3_stmt *statement, int place, const struct stele_record *record);
 
