@@ -34,7 +34,7 @@ STELE_DEFINE_STATE(account_state, "account", 1, STATE);
 
 static bool no_int(int64_t value)
 {
-    return value < 0 && value > 0;
+    return value == 0;
 }
 
 /* A type of one field named "f" unless it has a name. */
