@@ -1,3 +1,10 @@
 # Manual pages and the documents that go into a release.
 
-EXTRA_DIST += docs/dependencies.md
+if ENABLE_CLI
+dist_man1_MANS += docs/man/stele.1
+endif
+
+EXTRA_DIST += \
+	docs/commands.md \
+	docs/concepts.md \
+	docs/dependencies.md
