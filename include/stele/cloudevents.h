@@ -11,8 +11,8 @@
  *
  * A MessagePack payload is written as `data`; one that holds something JSON
  * has no word for (bytes, say) as `data_base64` with datacontenttype
- * "application/msgpack", and read back from that. Opaque bytes are
- * `data_base64`. CloudEvents integers have 32 bits: a streamversion or
+ * "application/msgpack" in place of the message's own, and read back from
+ * that, without one. Opaque bytes are `data_base64`. CloudEvents integers have 32 bits: a streamversion or
  * position beyond them is written as a string.
  *
  * Reading accepts every valid CloudEvent of anyone and keeps its id, source,
@@ -24,7 +24,9 @@
  * and data_base64, base64 that is none, a nested extension value. Attributes
  * that are null count as absent, as the specification says. `stream` is taken
  * over (stele_message_stream()); `streamversion` and `position` are checked
- * and dropped: a store gives its own.
+ * and dropped: a store gives its own. The limits are those of stele/limits.h;
+ * names of more than 20 characters, which the specification advises against,
+ * are beyond them.
  */
 #ifndef STELE_CLOUDEVENTS_H
 #define STELE_CLOUDEVENTS_H
