@@ -9,7 +9,8 @@ test_programs += \
 	tests/integration/cli_terminal_test
 test_scripts += \
 	tests/integration/cli_completion.sh \
-	tests/integration/cli_man.sh
+	tests/integration/cli_man.sh \
+	tests/integration/readme.sh
 endif
 cli_test_support = tests/integration/cli.c tests/integration/cli.h
 tests_integration_cli_append_test_SOURCES = tests/integration/cli_append_test.c $(cli_test_support)
@@ -22,4 +23,7 @@ tests_integration_cli_read_test_SOURCES = tests/integration/cli_read_test.c $(cl
 tests_integration_cli_read_test_LDADD = $(test_ldadd)
 tests_integration_cli_terminal_test_SOURCES = tests/integration/cli_terminal_test.c $(cli_test_support)
 tests_integration_cli_terminal_test_LDADD = $(test_ldadd)
-EXTRA_DIST += tests/integration/cli_completion.sh tests/integration/cli_man.sh
+EXTRA_DIST += \
+	tests/integration/cli_completion.sh \
+	tests/integration/cli_man.sh \
+	tests/integration/readme.sh
