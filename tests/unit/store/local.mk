@@ -1,2 +1,22 @@
 # Unit tests. A program joins with `test_programs += tests/unit/store/NAME_test`,
 # `tests_unit_store_NAME_test_SOURCES` and `..._LDADD = $(test_ldadd)`.
+
+test_programs += \
+	tests/unit/store/cursor_test \
+	tests/unit/store/record_test \
+	tests/unit/store/rules_test \
+	tests/unit/store/url_test \
+	tests/unit/store/verify_test
+
+store_fake = tests/unit/store/fake.c tests/unit/store/fake.h
+
+tests_unit_store_cursor_test_SOURCES = tests/unit/store/cursor_test.c $(store_fake)
+tests_unit_store_cursor_test_LDADD = $(test_ldadd)
+tests_unit_store_record_test_SOURCES = tests/unit/store/record_test.c
+tests_unit_store_record_test_LDADD = $(test_ldadd)
+tests_unit_store_rules_test_SOURCES = tests/unit/store/rules_test.c
+tests_unit_store_rules_test_LDADD = $(test_ldadd)
+tests_unit_store_url_test_SOURCES = tests/unit/store/url_test.c
+tests_unit_store_url_test_LDADD = $(test_ldadd)
+tests_unit_store_verify_test_SOURCES = tests/unit/store/verify_test.c $(store_fake)
+tests_unit_store_verify_test_LDADD = $(test_ldadd)
