@@ -295,8 +295,8 @@ static void nesting_is_64_deep_at_most(void **state)
     assert_refused(STELE_LIMIT, nested(65, false), "64");
     assert_refused(STELE_LIMIT, nested(65, true), NULL);
     assert_refused(STELE_LIMIT, nested(1000000, false), "64");
-    /* Brackets in text are text. */
-    assert_round_trip("\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\\\"[[[[\"");
+    /* Brackets in text are text, also behind an escaped quote. */
+    assert_round_trip("\"\\\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\"");
 }
 
 static void a_text_is_16_mib_at_most(void **state)

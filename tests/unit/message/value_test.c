@@ -472,6 +472,16 @@ static void invalid_utf8_in_msgpack_text_is_malformed(void **state)
         stele_msgpack_decode(&limits_type, bytes_of("\x81\xa4text\xa3x\xc3y"), fixture->arena, &value, &fixture->error),
         fixture->error);
     assert_string_equal("8", stele_error_get(fixture->error, "offset"));
+    stele_error_free(fixture->error);
+    fixture->error = NULL;
+    /* 0x7f is the last byte of ASCII, 0x80 never begins a character. */
+    assert_ok(stele_msgpack_decode(&limits_type, bytes_of("\x82\xa7integer\x01\xa4text\xa1\x7f"), fixture->arena,
+                                   &value, &fixture->error),
+              fixture->error);
+    assert_status(STELE_MALFORMED,
+                  stele_msgpack_decode(&limits_type, bytes_of("\x82\xa7integer\x01\xa4text\xa1\x80"), fixture->arena,
+                                       &value, &fixture->error),
+                  fixture->error);
 }
 
 static void decoded_text_is_terminated_and_bytes_point_into_the_input(void **state)
@@ -678,6 +688,27 @@ static void nesting_is_64_deep_at_most(void **state)
                   stele_msgpack_decode(&tree_type, nested_trees(fixture->arena, 1000000), fixture->arena, &value,
                                        &fixture->error),
                   fixture->error);
+}
+
+static void a_list_is_a_level_too(void **state)
+{
+    struct fixture *fixture = *state;
+    struct tree levels[64] = {{.child = NULL}};
+    struct tree out;
+    struct stele_slice bytes;
+
+    for (size_t i = 0; i + 1 < SAMPLE_COUNT(levels); i++)
+        levels[i].child = &levels[i + 1];
+    assert_ok(stele_msgpack_encode(&tree_type, levels, fixture->arena, &bytes, &fixture->error), fixture->error);
+    /* An empty list in the innermost of 64 maps is the 65th level. */
+    levels[63].children.items = &out;
+    assert_status(STELE_LIMIT, stele_msgpack_encode(&tree_type, levels, fixture->arena, &bytes, &fixture->error),
+                  fixture->error);
+    assert_status(STELE_LIMIT, stele_json_encode(&tree_type, levels, fixture->arena, &bytes, &fixture->error),
+                  fixture->error);
+    assert_status(STELE_LIMIT, stele_value_check(&tree_type, levels, &fixture->error), fixture->error);
+    assert_ok(stele_msgpack_encode(&tree_type, &levels[1], fixture->arena, &bytes, &fixture->error), fixture->error);
+    assert_ok(stele_msgpack_decode(&tree_type, bytes, fixture->arena, &out, &fixture->error), fixture->error);
 }
 
 static void unknown_fields_count_as_levels_too(void **state)
@@ -920,6 +951,7 @@ int main(void)
         value_test(random_and_mutated_bytes_never_crash),
         value_test(random_and_mutated_texts_never_crash),
         value_test(nesting_is_64_deep_at_most),
+        value_test(a_list_is_a_level_too),
         value_test(unknown_fields_count_as_levels_too),
         value_test(announced_counts_beyond_the_input_cost_nothing),
         value_test(a_decoded_list_is_bounded_in_memory),
