@@ -4,8 +4,9 @@
  *     reserve: streams, types, copies of the records, room in every array, ids
  *     publish: versions, positions and pointers; nothing can fail any more
  *
- * What can fail: memory runs out while reserving. Ids entered so far are taken
- * out again; names, copies and room stay behind unused until the log is freed.
+ * What can fail: memory runs out while reserving. Ids and types entered so far
+ * are taken out again; a stream without events does not exist; copies and room
+ * stay behind unused until the log is freed.
  */
 #include "memory/log.h"
 
@@ -90,16 +91,18 @@ struct memory__stream *memory__log_stream(const struct memory__log *log, struct 
     return stream && stream->events.count ? stream : NULL;
 }
 
-static char *take_type(struct memory__log *log, struct stele_slice name)
+static const struct memory__type *take_type(struct memory__log *log, struct stele_slice name)
 {
-    char *type = stele__map_get(&log->types, name);
+    struct memory__type *type = stele__map_get(&log->types, name);
 
     if (type)
         return type;
-    type = stele_arena_text(&log->arena, name.data, name.size);
-    if (!type)
+    type = stele__arena_array(&log->arena, 1, sizeof(*type));
+    if (!type || !copy_text(&log->arena, name, &type->name) || !stele__map_put(&log->types, type->name, type))
         return NULL;
-    return stele__map_put(&log->types, (struct stele_slice){type, name.size}, type) ? type : NULL;
+    type->fresh = log->fresh;
+    log->fresh = type;
+    return type;
 }
 
 /* --- Records ------------------------------------------------------------------------------- */
@@ -145,8 +148,9 @@ static bool reserve(struct stele_arena *arena, struct memory__sequence *sequence
     records = stele__arena_array(arena, capacity, sizeof(*records));
     if (!records)
         return false;
-    if (sequence->count)
-        memcpy(records, sequence->records, sequence->count * sizeof(*records));
+    /* All of them: behind `count` may stand what is not published yet. */
+    if (sequence->capacity)
+        memcpy(records, sequence->records, sequence->capacity * sizeof(*records));
     sequence->records = records;
     sequence->capacity = capacity;
     return true;
@@ -158,13 +162,13 @@ static bool reserve(struct stele_arena *arena, struct memory__sequence *sequence
 static bool prepare(struct memory__log *log, const struct stele_record *record, size_t index)
 {
     struct memory__stream *stream = take_stream(log, record->stream);
-    const char *type = take_type(log, record->type);
+    const struct memory__type *type = take_type(log, record->type);
     struct stele_record *copy = copy_record(log, record);
 
     if (!stream || !type || !copy || !reserve(&log->arena, &stream->events, stream->events.count + stream->pending + 1))
         return false;
     copy->stream = stream->name;
-    copy->type.data = type;
+    copy->type = type->name;
     copy->version = stream->events.count + stream->pending + 1;
     copy->position = log->events.count + index + 1;
     if (!add_id(log, copy))
@@ -184,6 +188,8 @@ static void take_back(struct memory__log *log, size_t count)
         stream->pending = 0;
         remove_id(log, record);
     }
+    for (; log->fresh; log->fresh = log->fresh->fresh)
+        stele__map_remove(&log->types, log->fresh->name);
 }
 
 static void publish(struct memory__log *log, size_t count)
@@ -196,6 +202,7 @@ static void publish(struct memory__log *log, size_t count)
         stream->pending = 0;
     }
     log->events.count += count;
+    log->fresh = NULL;
 }
 
 /* What a member that was written tells its caller. */

@@ -25,10 +25,17 @@ struct memory__stream {
     size_t pending;                 /* events of the append under way */
 };
 
+/* A type's name, once for all its events. */
+struct memory__type {
+    struct stele_slice name;
+    struct memory__type *fresh; /* the next one that came with the append under way */
+};
+
 struct memory__log {
     struct memory__sequence events;
     struct stele__map streams; /* name to struct memory__stream */
-    struct stele__map types;   /* name to its own text */
+    struct stele__map types;   /* name to struct memory__type */
+    struct memory__type *fresh;
     struct stele__map texts;   /* ids to records */
     struct stele__map uuids;
     struct stele_arena arena;
