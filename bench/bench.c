@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 enum { ROUNDS_MAX = 101 };
 
@@ -30,12 +32,8 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         if (!bench->json)
             argp_failure(state, EXIT_FAILURE, errno, "%s", argument);
         return 0;
-    case 'd':
-        bench->folder = argument;
-        return 0;
-    case 'o':
-        bench->only = argument;
-        return 0;
+    case 'd': bench->folder = argument; return 0;
+    case 'o': bench->only = argument; return 0;
     case 'r':
         if (!parse_count(argument, &count) || count > ROUNDS_MAX)
             argp_error(state, "--rounds takes a number from 1 to %d", ROUNDS_MAX);
@@ -45,8 +43,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         if (!parse_count(argument, &bench->events))
             argp_error(state, "--events takes a number above 0");
         return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
+    default: return ARGP_ERR_UNKNOWN;
     }
 }
 
@@ -167,6 +164,32 @@ void bench_reset_peak(void)
         fputs("5", clear); /* see proc(5): resets VmHWM to the present size */
         fclose(clear);
     }
+}
+
+double bench_in_child(bench_side *side, void *context)
+{
+    double figure = 0;
+    int ends[2];
+    int status = 0;
+    pid_t child;
+
+    fflush(NULL);
+    if (pipe(ends) != 0 || (child = fork()) < 0) {
+        perror("child");
+        exit(EXIT_FAILURE);
+    }
+    if (child == 0) {
+        figure = side(context);
+        _exit(write(ends[1], &figure, sizeof(figure)) == sizeof(figure) ? EXIT_SUCCESS : EXIT_FAILURE);
+    }
+    close(ends[1]);
+    if (read(ends[0], &figure, sizeof(figure)) != sizeof(figure) || waitpid(child, &status, 0) != child ||
+        status != 0) {
+        fprintf(stderr, "the child failed\n");
+        exit(EXIT_FAILURE);
+    }
+    close(ends[0]);
+    return figure;
 }
 
 void bench_must(stele_status status, stele_error *error, const char *doing)

@@ -45,6 +45,9 @@ long bench_resident(void);
 long bench_peak(void);
 void bench_reset_peak(void);
 
+/* Run `side` in a child process, which starts with no memory of ours, and return its figure. */
+double bench_in_child(bench_side *side, void *context);
+
 /* Ends the program with the message of the error when `status` is not STELE_OK. */
 void bench_must(stele_status status, stele_error *error, const char *doing);
 

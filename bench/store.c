@@ -190,7 +190,8 @@ static uint64_t bare_read(const struct bare *bare, sqlite3_stmt *statement)
         for (int column = 0; column < 5; column++)
             sum += (uint64_t)sqlite3_column_int64(statement, column);
         for (int column = 5; column < 8; column++)
-            sum += (uintptr_t)sqlite3_column_blob(statement, column) + (unsigned)sqlite3_column_bytes(statement, column);
+            sum +=
+                (uintptr_t)sqlite3_column_blob(statement, column) + (unsigned)sqlite3_column_bytes(statement, column);
         sum += (uint64_t)sqlite3_column_int64(statement, 8);
         rows++;
     }
@@ -312,10 +313,10 @@ static void bench_appends(struct bench *bench)
         append_single_ours(&subject);
         append_single_bare(&subject);
     }
-    bench_run(bench, &(struct bench_case){"append_1_durable", "events/s", append_single_ours, append_single_bare,
-                                          &subject});
-    bench_run(bench, &(struct bench_case){"append_100_durable", "events/s", append_batch_ours, append_batch_bare,
-                                          &subject});
+    bench_run(bench,
+              &(struct bench_case){"append_1_durable", "events/s", append_single_ours, append_single_bare, &subject});
+    bench_run(bench,
+              &(struct bench_case){"append_100_durable", "events/s", append_batch_ours, append_batch_bare, &subject});
     stele_store_close(subject.store);
     bare_close(subject.bare);
     remove_store(ours);
@@ -350,9 +351,9 @@ static void fill(stele_store *store, unsigned streams, uint64_t events)
             stream_name((unsigned)(done % streams), names[count]);
             writes[count] = (struct stele_write){.stream = names[count], .event = messages[count]};
         }
-        bench_must(stele_append_batch(store, &(struct stele_batch){.writes = writes, .write_count = count}, NULL,
-                                      &error),
-                   error, "fill");
+        bench_must(
+            stele_append_batch(store, &(struct stele_batch){.writes = writes, .write_count = count}, NULL, &error),
+            error, "fill");
         while (count > 0)
             stele_message_unref(messages[--count]);
     }
@@ -419,39 +420,58 @@ static double log_bare(void *context)
     return (double)bare_read(subject->bare, subject->bare->read_log) / (bench_seconds() - start);
 }
 
-/* Mebibytes by which a whole-log read raises the peak. */
-static double memory_of(bench_side *side, void *context)
+struct file_case {
+    const char *path;
+    uint64_t events;
+};
+
+static double fill_file(void *context)
 {
+    const struct file_case *file = context;
+    stele_store *store = open_store(file->path);
+
+    fill(store, STREAMS, file->events);
+    stele_store_close(store);
+    return 0;
+}
+
+/* Mebibytes by which a whole-log read, opening included, raises the peak. */
+static double read_file_memory(void *context)
+{
+    const struct file_case *file = context;
     const long before = bench_resident();
+    struct read_case subject = {.store = NULL};
 
     bench_reset_peak();
-    side(context);
+    subject.store = open_store(file->path);
+    log_ours(&subject);
+    stele_store_close(subject.store);
     return (double)(bench_peak() - before) / 1024;
 }
 
 static double log_memory_ours(void *context)
 {
-    return memory_of(log_ours, context);
+    return bench_in_child(read_file_memory, context);
 }
 
-/* Open `subject` on a fresh store of `events` events, with a bare connection to the same file. */
+/* Open `subject` on a store with `events` more events, and a bare connection to the same file. */
 static void open_reading(struct read_case *subject, const char *path, uint64_t events)
 {
     stele_error *error = NULL;
 
     subject->store = open_store(path);
-    fill(subject->store, subject->streams, events);
+    if (events > 0)
+        fill(subject->store, subject->streams, events);
     subject->bare = bare_open(path);
     bench_must(stele_repository_new(subject->store, &meter_aggregate, NULL, &subject->repository, &error), error,
                "repository");
 }
 
-static void close_reading(struct read_case *subject, char *path)
+static void close_reading(struct read_case *subject)
 {
     stele_repository_free(subject->repository);
     bare_close(subject->bare);
     stele_store_close(subject->store);
-    remove_store(path);
 }
 
 static void bench_loads(struct bench *bench)
@@ -460,32 +480,37 @@ static void bench_loads(struct bench *bench)
     struct read_case large = {.streams = 1, .stream_events = 10000, .loads = 50};
     char *path = NULL;
 
-    if (bench_wants(bench, "load_100")) {
+    if (bench_wants(bench, "load_100_events")) {
         path = path_of(bench, "load-100");
         open_reading(&small, path, 10000);
-        bench_run(bench, &(struct bench_case){"load_100", "events/s", load_ours, load_bare, &small});
-        close_reading(&small, path);
+        bench_run(bench, &(struct bench_case){"load_100_events", "events/s", load_ours, load_bare, &small});
+        close_reading(&small);
+        remove_store(path);
     }
-    if (bench_wants(bench, "load_10000")) {
+    if (bench_wants(bench, "load_10000_events")) {
         path = path_of(bench, "load-10000");
         open_reading(&large, path, 10000);
-        bench_run(bench, &(struct bench_case){"load_10000", "events/s", load_ours, load_bare, &large});
-        close_reading(&large, path);
+        bench_run(bench, &(struct bench_case){"load_10000_events", "events/s", load_ours, load_bare, &large});
+        close_reading(&large);
+        remove_store(path);
     }
 }
 
 static void bench_log(struct bench *bench)
 {
+    char *path = path_of(bench, "log");
     struct read_case subject = {.streams = STREAMS};
-    char *path;
+    struct file_case file = {path, bench->events};
 
-    if (!bench_wants(bench, "log"))
-        return;
-    path = path_of(bench, "log");
-    open_reading(&subject, path, bench->events);
-    bench_run(bench, &(struct bench_case){"log_peak_memory", "MiB", log_memory_ours, NULL, &subject});
-    bench_run(bench, &(struct bench_case){"log_read_all", "events/s", log_ours, log_bare, &subject});
-    close_reading(&subject, path);
+    if (bench_wants(bench, "log_peak_memory") || bench_wants(bench, "log_read_all"))
+        bench_in_child(fill_file, &file);
+    bench_run(bench, &(struct bench_case){"log_peak_memory", "MiB", log_memory_ours, NULL, &file});
+    if (bench_wants(bench, "log_read_all")) {
+        open_reading(&subject, path, 0);
+        bench_run(bench, &(struct bench_case){"log_read_all", "events/s", log_ours, log_bare, &subject});
+        close_reading(&subject);
+    }
+    remove_store(path);
 }
 
 /* --- folding from memory ---------------------------------------------------------- */
