@@ -101,19 +101,55 @@ enum stele_message_kind {
     STELE_STATE    /* the state of an aggregate; never a message */
 };
 
-struct stele_optional_bool { bool value; bool present; };
-struct stele_optional_int64 { int64_t value; bool present; };
-struct stele_optional_uint64 { uint64_t value; bool present; };
-struct stele_optional_double { double value; bool present; };
-struct stele_optional_uuid { struct stele_uuid value; bool present; };
+struct stele_optional_bool {
+    bool value;
+    bool present;
+};
+struct stele_optional_int64 {
+    int64_t value;
+    bool present;
+};
+struct stele_optional_uint64 {
+    uint64_t value;
+    bool present;
+};
+struct stele_optional_double {
+    double value;
+    bool present;
+};
+struct stele_optional_uuid {
+    struct stele_uuid value;
+    bool present;
+};
 
-struct stele_list_bool { const bool *items; size_t count; };
-struct stele_list_int64 { const int64_t *items; size_t count; };
-struct stele_list_uint64 { const uint64_t *items; size_t count; };
-struct stele_list_double { const double *items; size_t count; };
-struct stele_list_text { const char *const *items; size_t count; };
-struct stele_list_bytes { const struct stele_slice *items; size_t count; };
-struct stele_list_uuid { const struct stele_uuid *items; size_t count; };
+struct stele_list_bool {
+    const bool *items;
+    size_t count;
+};
+struct stele_list_int64 {
+    const int64_t *items;
+    size_t count;
+};
+struct stele_list_uint64 {
+    const uint64_t *items;
+    size_t count;
+};
+struct stele_list_double {
+    const double *items;
+    size_t count;
+};
+struct stele_list_text {
+    const char *const *items;
+    size_t count;
+};
+struct stele_list_bytes {
+    const struct stele_slice *items;
+    size_t count;
+};
+struct stele_list_uuid {
+    const struct stele_uuid *items;
+    size_t count;
+};
 
 struct stele_type;
 
@@ -181,7 +217,11 @@ struct stele_type {
 #define STELE_MAX_DOUBLE(n) .has_max = true, .max = {.real = (n)}
 #define STELE_MIN_LENGTH(n) .min_length = (n)
 #define STELE_MAX_LENGTH(n) .max_length = (n)
-#define STELE_ONE_OF(...) .one_of = (const char *const[]){__VA_ARGS__, NULL}
+#define STELE_ONE_OF(...) \
+    .one_of = (const char *const[]) \
+    { \
+        __VA_ARGS__, NULL \
+    }
 #define STELE_CHECK_INT64(function, rule) .check = {.int64 = (function)}, .check_rule = (rule)
 #define STELE_CHECK_UINT64(function, rule) .check = {.uint64 = (function)}, .check_rule = (rule)
 #define STELE_CHECK_DOUBLE(function, rule) .check = {.real = (function)}, .check_rule = (rule)
@@ -229,7 +269,11 @@ struct stele_type {
 #define STELE__CL_BYTES struct stele_list_bytes
 #define STELE__CL_UUID struct stele_list_uuid
 #define STELE__CL_TIME struct stele_list_int64
-#define STELE__CL_STRUCT(name) struct { const struct name *items; size_t count; }
+#define STELE__CL_STRUCT(name) \
+    struct { \
+        const struct name *items; \
+        size_t count; \
+    }
 
 /* The description of a kind, in the same three forms. */
 #define STELE__K_BOOL .kind = STELE_KIND_BOOL
@@ -303,8 +347,10 @@ struct stele_type {
 
 /*
  * Check a descriptor itself: names present, unique and within limits, rules
- * that fit their kinds, nesting within STELE_NESTING_MAX. STELE_INVALID names
- * type and field. Building messages relies on it; stele_repository_new() and
+ * that fit their kinds, nesting within STELE_NESTING_MAX. A type may contain
+ * itself through OPTIONAL or LIST: its values are bounded instead, to
+ * STELE_NESTING_MAX levels of structs and lists, by every function below
+ * (STELE_LIMIT). STELE_INVALID names type and field. Building messages relies on it; stele_repository_new() and
  * tests call it.
  */
 STELE_API stele_status stele_type_check(const struct stele_type *type, stele_error **error);
@@ -334,11 +380,13 @@ STELE_API stele_status stele_json_encode(const struct stele_type *type, const vo
  * MessagePack or JSON, is cut short, has bytes behind its end or a key twice;
  * STELE_INVALID with "field" and "rule" for a wrong kind or an absent required
  * field (stele_json_decode checks the rules too); STELE_LIMIT for nesting
- * beyond STELE_NESTING_MAX or size beyond STELE_PAYLOAD_MAX. On failure `out`
- * is undefined.
+ * beyond STELE_NESTING_MAX, size beyond STELE_PAYLOAD_MAX, or lists and
+ * optional structs that take more than 16 times that decoded. A nil or null is
+ * read as an absent optional field, a UUID also from bin of 16 bytes, a DOUBLE
+ * also from an integer. On failure `out` is undefined.
  */
-STELE_API stele_status stele_msgpack_decode(const struct stele_type *type, struct stele_slice bytes,
-                                            stele_arena *arena, void *out, stele_error **error);
+STELE_API stele_status stele_msgpack_decode(const struct stele_type *type, struct stele_slice bytes, stele_arena *arena,
+                                            void *out, stele_error **error);
 STELE_API stele_status stele_json_decode(const struct stele_type *type, struct stele_slice text, stele_arena *arena,
                                          void *out, stele_error **error);
 
@@ -346,9 +394,13 @@ STELE_API stele_status stele_json_decode(const struct stele_type *type, struct s
 STELE_API stele_status stele_json_schema(const struct stele_type *type, stele_arena *arena, struct stele_slice *out,
                                          stele_error **error);
 
-/* A deep copy of a value: `out` and everything it points to; the latter in `arena`. STELE_NO_MEMORY. */
-STELE_API stele_status stele_value_copy(const struct stele_type *type, const void *value, stele_arena *arena,
-                                        void *out, stele_error **error);
+/*
+ * A deep copy of a value: `out` and everything it points to, the latter in
+ * `arena`, which also becomes the ARENA of a state. STELE_NO_MEMORY,
+ * STELE_LIMIT beyond STELE_NESTING_MAX.
+ */
+STELE_API stele_status stele_value_copy(const struct stele_type *type, const void *value, stele_arena *arena, void *out,
+                                        stele_error **error);
 
 /*
  * Payloads without a type: JSON of any shape to MessagePack and back. Integers
