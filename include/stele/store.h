@@ -134,6 +134,17 @@ struct stele_batch {
     size_t write_count;
     const struct stele_expectation *expectations;
     size_t expectation_count;
+    /*
+     * The command that the batch is the outcome of; NULL: none. Its id is
+     * remembered with the outcome in the same transaction (the command ledger).
+     * If the id is remembered already, nothing is written: with the same type
+     * and payload the first outcome is returned again (`replayed`), with
+     * another it is STELE_ID_REUSE.
+     */
+    const stele_message *command;
+    /* With `command`: it was refused, for this reason. The batch has no writes then; sending the command again gives
+     * STELE_REJECTED with this text. */
+    const char *rejection;
 };
 
 /* What an append did. */
@@ -143,6 +154,7 @@ struct stele_appended {
     uint64_t first_position; /* 0 if nothing was to be written */
     uint64_t last_position;
     bool created;            /* the stream of the last event did not exist before */
+    bool replayed;           /* the batch's command was handled already: its first outcome again */
     bool repeated;           /* the events were stored already (same ids, same content): the first result again */
 };
 
@@ -167,6 +179,34 @@ struct stele_appended {
  */
 STELE_API stele_status stele_append_batch(stele_store *store, const struct stele_batch *batch,
                                           struct stele_appended *result, stele_error **error);
+
+/* How a command ended. */
+struct stele_outcome {
+    bool rejected;
+    struct stele_slice rejection; /* the domain's text, NUL-terminated; absent if accepted */
+    uint64_t version;             /* as in struct stele_appended */
+    uint64_t first_position;
+    uint64_t last_position;
+    int64_t time;                 /* when it was remembered */
+};
+
+/* The outcome of a command by its id; STELE_NOT_FOUND if it is not remembered. Texts live in `arena`. */
+STELE_API stele_status stele_find_outcome(stele_store *store, const char *command_id, stele_arena *arena,
+                                          struct stele_outcome *out, stele_error **error);
+
+/* Which commands to forget: those remembered before a time, or all but the newest. Both given: those that fit both. */
+struct stele_retention {
+    size_t size;
+    bool has_before;
+    int64_t before;
+    bool has_keep;
+    uint64_t keep; /* how many of the newest stay */
+};
+
+/* Forget commands, in steps that keep no writer waiting long; `*forgotten` (may be NULL) is their number.
+ * STELE_INVALID if neither member is given. */
+STELE_API stele_status stele_forget_commands(stele_store *store, const struct stele_retention *retention,
+                                             uint64_t *forgotten, stele_error **error);
 
 /* Append one event to one stream: stele_append_batch() with a batch of one. */
 STELE_API stele_status stele_append(stele_store *store, const char *stream, struct stele_expected expected,

@@ -42,6 +42,28 @@ struct stele_stream_expectation {
     struct stele_expected expected;
 };
 
+/* A command and its outcome, as the ledger keeps them. */
+struct stele_command_record {
+    bool id_is_uuid; /* as in struct stele_record */
+    struct stele_uuid uuid;
+    struct stele_slice id;
+    uint8_t digest[16];           /* of the command's type, type version and payload */
+    struct stele_slice rejection; /* absent: accepted */
+    int64_t time;
+    uint64_t version; /* the outcome: set by the backend when it appends */
+    uint64_t first_position;
+    uint64_t last_position;
+};
+
+/* The state of a stream at a version: a cache that may be lost at any time. */
+struct stele_snapshot {
+    struct stele_slice stream;
+    uint64_t version;
+    uint8_t fingerprint[16]; /* of the state's shape; compared before `state` is decoded */
+    struct stele_slice state;
+    int64_t time;
+};
+
 /*
  * One caller's append, in a group of them. The front has checked names, limits
  * and that no id is twice in it. The backend sets `status`, `error` (the front
@@ -52,6 +74,9 @@ struct stele_append_member {
     size_t record_count;
     const struct stele_stream_expectation *expectations;
     size_t expectation_count;
+    /* Remembered in the same transaction; NULL: none. Looked up before all else: a known id with the same digest is
+     * STELE_OK with `result.replayed`, or STELE_REJECTED with the text; with another digest STELE_ID_REUSE. */
+    const struct stele_command_record *command;
 
     stele_status status;
     stele_error *error;
@@ -82,6 +107,9 @@ struct stele_scan_end {
 
 /* Called for each record, which is lent for the call; false stops. Must not call the store. */
 typedef bool stele_record_visit(void *context, const struct stele_record *record);
+
+typedef bool stele_command_visit(void *context, const struct stele_command_record *command);
+typedef bool stele_snapshot_visit(void *context, const struct stele_snapshot *snapshot);
 
 /* A parameter of the URL, decoded. */
 struct stele_url_parameter {
@@ -161,6 +189,27 @@ struct stele_store_ops {
      */
     stele_status (*verify)(struct stele_backend *backend, const struct stele_verify_options *options,
                            struct stele_verified *out, stele_error **error);
+
+    /* Visit the ledger's entry with the id of `wanted`; no visit if there is none. */
+    stele_status (*find_command)(struct stele_backend *backend, const struct stele_command_record *wanted,
+                                 stele_command_visit *visit, void *context, stele_error **error);
+
+    /* Forget entries; see stele_forget_commands(). One thread at a time with append: the front sees to it. At most
+     * `most` of them in one call; `*forgotten` tells how many. */
+    stele_status (*forget_commands)(struct stele_backend *backend, const struct stele_retention *retention,
+                                    uint64_t most, uint64_t *forgotten, stele_error **error);
+
+    /* Visit the snapshot of a stream; no visit if there is none, or if its row is damaged. */
+    stele_status (*load_snapshot)(struct stele_backend *backend, struct stele_slice stream,
+                                  stele_snapshot_visit *visit, void *context, stele_error **error);
+
+    /* Keep a snapshot in place of an older one (a newer one stays). One thread at a time with append: the front sees
+     * to it. Need not be durable. STELE_NOT_FOUND if the stream is missing. */
+    stele_status (*save_snapshot)(struct stele_backend *backend, const struct stele_snapshot *snapshot,
+                                  stele_error **error);
+
+    /* Delete a stream's snapshot, or with an absent `stream` every one. Same thread rule. */
+    stele_status (*drop_snapshot)(struct stele_backend *backend, struct stele_slice stream, stele_error **error);
 };
 
 /*
