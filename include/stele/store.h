@@ -50,7 +50,7 @@ struct stele_store_options {
     size_t size;
     enum stele_open_mode mode;
     const struct stele_clock *clock; /* default stele_clock_system(); must outlive the store */
-    size_t payload_limit;            /* bytes of one payload; default STELE_PAYLOAD_DEFAULT, at most STELE_PAYLOAD_MAX */
+    size_t payload_limit; /* bytes of one payload; default STELE_PAYLOAD_DEFAULT, at most STELE_PAYLOAD_MAX */
 };
 
 /*
@@ -79,8 +79,8 @@ struct stele_store_options {
  * message says what is at risk and how to go on); STELE_BUSY; STELE_FULL;
  * STELE_IO; STELE_NO_MEMORY. The error has "path".
  */
-STELE_API stele_status stele_store_open(const char *url, const struct stele_store_options *options,
-                                        stele_store **out, stele_error **error);
+STELE_API stele_status stele_store_open(const char *url, const struct stele_store_options *options, stele_store **out,
+                                        stele_error **error);
 
 /* Close a store; NULL is allowed. Every cursor must be closed before, and no other thread may be in a call. */
 STELE_API void stele_store_close(stele_store *store);
@@ -142,8 +142,8 @@ struct stele_appended {
                                 first expectation */
     uint64_t first_position; /* 0 if nothing was to be written */
     uint64_t last_position;
-    bool created;            /* the stream of the last event did not exist before */
-    bool repeated;           /* the events were stored already (same ids, same content): the first result again */
+    bool created;  /* the stream of the last event did not exist before */
+    bool repeated; /* the events were stored already (same ids, same content): the first result again */
 };
 
 /*
@@ -187,9 +187,9 @@ struct stele_query {
     uint64_t after;       /* exclusive: in the direction of reading */
     uint64_t until;       /* inclusive: the highest version or position wanted; 0 = the head */
     bool has_until_time;
-    int64_t until_time;   /* only events whose time is at or before this */
+    int64_t until_time; /* only events whose time is at or before this */
     bool backwards;
-    uint64_t limit;       /* most events returned; 0 = no limit */
+    uint64_t limit; /* most events returned; 0 = no limit */
 };
 
 /*
@@ -261,12 +261,12 @@ struct stele_stats {
     uint64_t events;
     uint64_t streams;
     uint64_t types;
-    uint64_t head;        /* last position */
-    uint64_t bytes;       /* on disk without its log, or in memory */
-    uint64_t log_bytes;   /* of the write-ahead log */
-    const char *backend;  /* "sqlite"; static */
+    uint64_t head;          /* last position */
+    uint64_t bytes;         /* on disk without its log, or in memory */
+    uint64_t log_bytes;     /* of the write-ahead log */
+    const char *backend;    /* "sqlite"; static */
     const char *durability; /* what an acknowledged append survives: "power loss", "process death", "nothing"; static */
-    const char *library;  /* version of the library beneath; static */
+    const char *library;    /* version of the library beneath; static */
 };
 STELE_API stele_status stele_stats(stele_store *store, struct stele_stats *out, stele_error **error);
 
@@ -283,7 +283,7 @@ struct stele_verify_options {
 
 /* What it did. */
 struct stele_verified {
-    uint64_t events;  /* rows whose checksum, version, id and payload were checked */
+    uint64_t events; /* rows whose checksum, version, id and payload were checked */
     uint64_t streams;
     uint64_t log_commits; /* commits scanned in the write-ahead log */
     uint64_t faults;

@@ -164,8 +164,8 @@ static stele_status fail_expectation(const char *stream, const char *why, stele_
     return STELE_INVALID;
 }
 
-static stele_status take_expectation(const struct stele_expectation *expectation,
-                                     struct stele_stream_expectation *out, stele_error **error)
+static stele_status take_expectation(const struct stele_expectation *expectation, struct stele_stream_expectation *out,
+                                     stele_error **error)
 {
     stele_status status;
 
@@ -186,8 +186,7 @@ static stele_status fail_stream_twice(const struct stele_stream_expectation *exp
     return fail_expectation(expectation->stream.data, "the batch has another one on this stream", error);
 }
 
-static stele_status find_stream_twice(struct stele_stream_expectation *expectations, size_t count,
-                                      stele_error **error)
+static stele_status find_stream_twice(struct stele_stream_expectation *expectations, size_t count, stele_error **error)
 {
     struct stele__map streams;
     stele_status status = STELE_OK;
@@ -225,17 +224,16 @@ static stele_status take_expectations(const struct stele_batch *batch, struct st
 
 /* --- The way through -------------------------------------------------------------- */
 
-static stele_status prepare(const stele_store *store, const struct stele_batch *batch,
-                            struct preparation *preparation, stele_error **error)
+static stele_status prepare(const stele_store *store, const struct stele_batch *batch, struct preparation *preparation,
+                            stele_error **error)
 {
     stele_status status = allocate(preparation, batch, error);
 
     if (status == STELE_OK)
         status = take_writes(store, batch, preparation->records, error);
     if (status == STELE_OK)
-        status = batch->write_count > SMALL
-                     ? find_twice_by_map(preparation->records, batch->write_count, error)
-                     : find_twice(preparation->records, batch->write_count, error);
+        status = batch->write_count > SMALL ? find_twice_by_map(preparation->records, batch->write_count, error)
+                                            : find_twice(preparation->records, batch->write_count, error);
     if (status == STELE_OK)
         status = take_expectations(batch, preparation->expectations, error);
     return status;

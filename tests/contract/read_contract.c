@@ -8,7 +8,7 @@ enum { LONG = 700 }; /* events: more than two pages of a cursor */
 /* Interleave three streams: 1 a, 2 b, 3 a, 4 c, 5 b, 6 a. Positions go to positions[1..6]. */
 static void fill(stele_store *store, uint64_t positions[7])
 {
-    static const char *const streams[] = { "", "a", "b", "a", "c", "b", "a" };
+    static const char *const streams[] = {"", "a", "b", "a", "c", "b", "a"};
 
     for (int64_t number = 1; number <= 6; number++)
         positions[number] = contract_append(store, streams[number], number).last_position;
@@ -22,16 +22,16 @@ static void fill_long(stele_store *store, const char *stream, int64_t first, siz
 
     for (size_t i = 0; i < count; i++) {
         events[i] = contract_event("thing.happened", first + (int64_t)i, NULL);
-        writes[i] = (struct stele_write){ stream, events[i] };
+        writes[i] = (struct stele_write){stream, events[i]};
     }
-    assert_ok(stele_append_batch(store, &(struct stele_batch){ writes, count, NULL, 0 }, NULL, &error), error);
+    assert_ok(stele_append_batch(store, &(struct stele_batch){writes, count, NULL, 0}, NULL, &error), error);
     for (size_t i = 0; i < count; i++)
         stele_message_unref(events[i]);
 }
 
 static void V1_versions_count_from_1_without_gaps_in_each_stream(void **state)
 {
-    static const uint64_t versions[] = { 1, 1, 2, 1, 2, 3 };
+    static const uint64_t versions[] = {1, 1, 2, 1, 2, 3};
     uint64_t positions[7];
     struct contract_seen seen[8];
     stele_store *store = contract_open();
@@ -231,7 +231,8 @@ static void V5_order_holds_across_pages(void **state)
     assert_int_equal(contract_read(store, QUERY(.backwards = true), seen, 2 * LONG, NULL), 2 * LONG);
     for (size_t i = 0; i < 2 * LONG; i++)
         assert_int_equal(seen[i].number, 2 * LONG - 1 - i);
-    assert_int_equal(contract_read(store, QUERY(.stream = "b", .backwards = true, .after = 600), seen, LONG, NULL), 599);
+    assert_int_equal(contract_read(store, QUERY(.stream = "b", .backwards = true, .after = 600), seen, LONG, NULL),
+                     599);
     for (size_t i = 0; i < 599; i++)
         assert_int_equal(seen[i].version, 599 - i);
     assert_int_equal(contract_read(store, QUERY(.stream = "a", .after = 10, .limit = 500), seen, LONG, NULL), 500);
@@ -354,8 +355,8 @@ static void V6_a_cursor_does_not_see_what_is_appended_after_it_was_opened(void *
 static void a_cursor_opened_on_nothing_stays_empty(void **state)
 {
     stele_store *store = contract_open();
-    const struct stele_query *queries[] = { NULL, QUERY(.stream = "a"), QUERY(.backwards = true),
-                                            QUERY(.stream = "a", .backwards = true) };
+    const struct stele_query *queries[] = {NULL, QUERY(.stream = "a"), QUERY(.backwards = true),
+                                           QUERY(.stream = "a", .backwards = true)};
     stele_cursor *cursors[4];
     const stele_message *message = NULL;
     stele_error *error = NULL;

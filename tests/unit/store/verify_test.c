@@ -24,8 +24,8 @@ static void note_fault(void *context, const char *text)
 static struct stele_verified assert_faults(uint64_t faults, const char *word)
 {
     struct stele_verify_options options = STELE_OPTIONS_INIT(struct stele_verify_options);
-    struct stele_verified verified = { 0 };
-    struct told told = { .count = 0 };
+    struct stele_verified verified = {0};
+    struct told told = {.count = 0};
     stele_error *error = NULL;
 
     options.fault = note_fault;
@@ -145,7 +145,7 @@ static void damage_without_a_place_ends_the_check_with_its_fault(void **state)
 
 static void failing_to_check_is_not_a_fault(void **state)
 {
-    struct stele_verified verified = { .faults = 77 };
+    struct stele_verified verified = {.faults = 77};
     stele_error *error = NULL;
 
     (void)state;
