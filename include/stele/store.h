@@ -51,6 +51,8 @@ struct stele_store_options {
     enum stele_open_mode mode;
     const struct stele_clock *clock; /* default stele_clock_system(); must outlive the store */
     size_t payload_limit; /* bytes of one payload; default STELE_PAYLOAD_DEFAULT, at most STELE_PAYLOAD_MAX */
+    size_t queue_events;  /* events of appends under way, of all threads; default 65536 */
+    size_t queue_bytes;   /* their payloads and attributes; default 32 MiB. Beyond either appenders wait. */
 };
 
 /*
@@ -82,7 +84,12 @@ struct stele_store_options {
 STELE_API stele_status stele_store_open(const char *url, const struct stele_store_options *options, stele_store **out,
                                         stele_error **error);
 
-/* Close a store; NULL is allowed. Every cursor must be closed before, and no other thread may be in a call. */
+/*
+ * Close a store; NULL is allowed. Every cursor must be closed before, and no
+ * other thread may be in a call. What was appended asynchronously is committed
+ * and its done functions are called first, also for what they append meanwhile.
+ * Not to be called by a done function.
+ */
 STELE_API void stele_store_close(stele_store *store);
 
 /* What a stream must be before an append (enum stele_expect in stele/error.h). */
@@ -171,6 +178,40 @@ STELE_API stele_status stele_append_batch(stele_store *store, const struct stele
 /* Append one event to one stream: stele_append_batch() with a batch of one. */
 STELE_API stele_status stele_append(stele_store *store, const char *stream, struct stele_expected expected,
                                     const stele_message *event, struct stele_appended *result, stele_error **error);
+
+/*
+ * What became of an asynchronous append: what stele_append_batch() would have
+ * returned. `result` is NULL unless the status is STELE_OK, `error` NULL if it
+ * is. Both are lent for the call.
+ */
+typedef void stele_append_done(void *context, stele_status status, const struct stele_appended *result,
+                               const stele_error *error);
+
+/*
+ * Append events without waiting for the disk: one thread can have hundreds of
+ * appends under way, which share syncs. The batch is copied (its messages are
+ * referenced). What one thread appends is committed in the order of its calls.
+ *
+ * STELE_OK means that `done` will be called, exactly once, by whichever thread
+ * commits: one of the store's own (the first call starts it) or one that is in
+ * a call of the store. The done functions of a store are called one at a time
+ * and in order, without a lock. They may append, also asynchronously, but
+ * should be quick, and must neither close the store nor wait for another
+ * asynchronous append.
+ *
+ * Waits while too much is under way (queue_events, queue_bytes), except in a
+ * done function. Errors: STELE_INVALID, STELE_LIMIT and STELE_READ_ONLY as
+ * stele_append_batch(); STELE_NO_MEMORY. Then `done` is not called.
+ */
+STELE_API stele_status stele_append_async(stele_store *store, const struct stele_batch *batch, stele_append_done *done,
+                                          void *context, stele_error **error);
+
+/*
+ * Wait until the done functions of everything appended asynchronously before
+ * have returned. Appends that failed are no failure of this call. STELE_INVALID
+ * in a done function, which would wait for itself.
+ */
+STELE_API stele_status stele_flush(stele_store *store, stele_error **error);
 
 /*
  * Which events to read, and in which order. All zero: everything, oldest first.

@@ -139,8 +139,7 @@ static bool has_room(const struct stele__queue *queue, const struct stele__queue
 {
     if (queue->events == 0)
         return true; /* what is larger than the queue goes alone */
-    return queue->events + events_of(entry) <= queue->events_limit &&
-           queue->bytes + entry->bytes <= queue->bytes_limit;
+    return queue->events + events_of(entry) <= queue->events_limit && queue->bytes + entry->bytes <= queue->bytes_limit;
 }
 
 /* Under the mutex: wait until there is room, in the order of coming. */
@@ -213,8 +212,8 @@ static void take_list(struct stele__queue *queue, struct stele__queue_list *out)
         if (entry == queue->heir)
             queue->heir = NULL;
         add(out, entry);
-    } while (waiting->first && fits_group(out->count + 1, out->events + events_of(waiting->first),
-                                          out->bytes + waiting->first->bytes));
+    } while (waiting->first &&
+             fits_group(out->count + 1, out->events + events_of(waiting->first), out->bytes + waiting->first->bytes));
 }
 
 static struct group take_group(struct stele__queue *queue, const struct stele__queue_entry *own)
