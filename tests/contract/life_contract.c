@@ -221,6 +221,7 @@ static int use_in_child(stele_store *store, stele_cursor *cursor, const stele_me
     stele_cursor *other = NULL;
     struct stele_stats stats;
     stele_error *error = NULL;
+    size_t held;
 
     if (stele_append(store, "a", stele_expect_any(), event, NULL, &error) != STELE_FORKED)
         return 1;
@@ -241,9 +242,10 @@ static int use_in_child(stele_store *store, stele_cursor *cursor, const stele_me
         return 8;
     if (stele_verify(store, NULL, NULL, NULL) != STELE_FORKED)
         return 9;
+    held = stele_memory_in_use();
     stele_cursor_close(cursor);
     stele_store_close(store);
-    return 0;
+    return stele_memory_in_use() == held ? 0 : 10;
 }
 
 static void FORKED_a_child_is_told_and_harms_nothing(void **state)

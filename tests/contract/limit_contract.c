@@ -270,6 +270,7 @@ static void a_batch_has_at_most_32_MiB(void **state)
     assert_failure(STELE_LIMIT,
                    stele_append_batch(store, &(struct stele_batch){writes, FULL + 1, NULL, 0}, NULL, &error), error);
     bytes = strtoull(stele_error_get(error, "actual"), NULL, 10) - STELE_BATCH_BYTES_MAX;
+    assert_true(bytes > FULL + 1);
     stele_error_free(error);
     error = NULL;
     for (size_t i = FULL - 1; i <= FULL; i++)

@@ -374,6 +374,33 @@ static void a_cursor_opened_on_nothing_stays_empty(void **state)
     stele_store_close(store);
 }
 
+static void a_cursor_keeps_its_own_copy_of_the_query(void **state)
+{
+    char stream[] = "a", category[] = "a", type[] = "thing.happened";
+    const struct stele_query queries[] = {
+        {.size = sizeof(struct stele_query), .stream = stream, .type = type},
+        {.size = sizeof(struct stele_query), .category = category},
+    };
+    stele_cursor *cursors[2];
+    const stele_message *message = NULL;
+    stele_store *store = contract_open();
+    stele_error *error = NULL;
+
+    (void)state;
+    fill_long(store, "a", 0, LONG);
+    for (size_t i = 0; i < 2; i++)
+        assert_ok(stele_read(store, &queries[i], &cursors[i], &error), error);
+    stream[0] = category[0] = type[0] = 'x';
+    for (size_t i = 0; i < 2; i++) {
+        for (size_t j = 0; j < LONG; j++) {
+            assert_ok(stele_cursor_next(cursors[i], &message, &error), error);
+            assert_non_null(message);
+        }
+        stele_cursor_close(cursors[i]);
+    }
+    stele_store_close(store);
+}
+
 static void a_referenced_message_outlives_cursor_and_store(void **state)
 {
     const stele_message *lent = NULL;
@@ -460,6 +487,7 @@ static const struct CMUnitTest tests[] = {
     support_test(V6_a_checkpoint_fed_with_heads_sees_each_match_once),
     support_test(V6_a_cursor_does_not_see_what_is_appended_after_it_was_opened),
     support_test(a_cursor_opened_on_nothing_stays_empty),
+    support_test(a_cursor_keeps_its_own_copy_of_the_query),
     support_test(a_referenced_message_outlives_cursor_and_store),
     support_test(ORX_51_the_whole_log_is_read_in_order_from_any_position),
     support_test(a_single_event_is_found_by_id_and_by_position),

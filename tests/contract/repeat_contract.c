@@ -1,6 +1,7 @@
 /* Repeating an append by its event ids (A6). */
 #include "tests/contract/contract.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include <stele/uuid.h>
@@ -291,6 +292,33 @@ static void A6_ids_that_are_texts_count_like_uuids(void **state)
     stele_store_close(store);
 }
 
+static void A6_a_large_batch_may_have_texts_for_ids(void **state)
+{
+    enum { MANY = 40 };
+    stele_message *events[MANY];
+    struct stele_write writes[MANY];
+    const struct stele_batch batch = {writes, MANY, NULL, 0};
+    struct stele_appended again = {0};
+    stele_store *store = contract_open();
+    stele_error *error = NULL;
+
+    (void)state;
+    for (size_t i = 0; i < MANY; i++) {
+        char id[16];
+
+        snprintf(id, sizeof(id), "order %zu", i);
+        events[i] = i % 2 ? contract_event("t", (int64_t)i, NULL) : event_with_id(id, "t", (int64_t)i);
+        writes[i] = (struct stele_write){"a", events[i]};
+    }
+    assert_ok(stele_append_batch(store, &batch, NULL, &error), error);
+    assert_ok(stele_append_batch(store, &batch, &again, &error), error);
+    assert_true(again.repeated);
+    assert_int_equal(contract_count(store, NULL), MANY);
+    for (size_t i = 0; i < MANY; i++)
+        stele_message_unref(events[i]);
+    stele_store_close(store);
+}
+
 static void A6_two_streams_in_one_batch_repeat_as_one(void **state)
 {
     stele_store *store = contract_open();
@@ -357,6 +385,7 @@ static const struct CMUnitTest tests[] = {
     support_test(A6_no_payload_and_an_empty_one_are_not_the_same),
     support_test(A6_the_same_id_twice_in_one_batch_is_invalid),
     support_test(A6_ids_that_are_texts_count_like_uuids),
+    support_test(A6_a_large_batch_may_have_texts_for_ids),
     support_test(A6_two_streams_in_one_batch_repeat_as_one),
     support_test(A6_a_rejected_append_leaves_its_ids_free),
     support_test(ORX_19_an_id_is_stored_once_in_the_whole_store),

@@ -92,7 +92,10 @@ static void a_page_is_no_longer_than_its_bytes_allow(void **state)
 {
     enum { LARGE = 100 * 1024 };
     char *bytes = malloc(LARGE);
-    size_t first_page;
+    stele_cursor *cursor;
+    stele_error *error = NULL;
+    stele_status status;
+    uint64_t last = 0;
 
     (void)state;
     assert_non_null(bytes);
@@ -100,11 +103,41 @@ static void a_page_is_no_longer_than_its_bytes_allow(void **state)
     fake_init(&fake, 20);
     for (size_t i = 0; i < fake.count; i++)
         fake.records[i].payload = (struct stele_slice){bytes, LARGE};
-    stele_cursor *cursor = open_cursor(NULL);
-    first_page = stele_memory_in_use();
-    assert_true(first_page < 5 * LARGE); /* 3 of them pass 256 KiB */
+    cursor = open_cursor(NULL);
+    assert_true(stele_memory_in_use() < 5 * LARGE); /* 3 of them pass 256 KiB */
+    assert_int_equal(step_on(cursor, &last, &status, &error), 20);
+    assert_ok(status, error);
+    assert_true(stele_memory_in_use() < 5 * LARGE); /* the pages before are gone */
     stele_cursor_close(cursor);
-    assert_count(NULL, 20);
+    free(bytes);
+}
+
+static void a_page_that_ran_out_of_memory_in_its_middle_is_read_again_as_a_whole(void **state)
+{
+    enum { LARGE = 100 * 1024 };
+    char *bytes = malloc(LARGE);
+
+    (void)state;
+    assert_non_null(bytes);
+    memset(bytes, 0xc0, LARGE);
+    fake_init(&fake, 20);
+    for (size_t i = 0; i < fake.count; i++)
+        fake.records[i].payload = (struct stele_slice){bytes, LARGE};
+    for (size_t n = 1; n <= 8; n++) {
+        stele_cursor *cursor = open_cursor(NULL);
+        stele_status status;
+        uint64_t last = 0;
+        size_t count;
+
+        support_fail_allocation(n);
+        count = step_on(cursor, &last, &status, NULL);
+        assert_int_equal(status, STELE_NO_MEMORY);
+        support_fail_allocation(0);
+        assert_int_equal(last, fake_position(count - 1));
+        assert_int_equal(count + step_on(cursor, &last, &status, NULL), 20);
+        assert_int_equal(status, STELE_OK);
+        stele_cursor_close(cursor);
+    }
     free(bytes);
 }
 
@@ -326,6 +359,7 @@ int main(void)
         support_test(later_pages_end_where_the_first_one_saw_the_end),
         support_test(a_backend_that_stops_early_is_asked_again),
         support_test(a_page_is_no_longer_than_its_bytes_allow),
+        support_test(a_page_that_ran_out_of_memory_in_its_middle_is_read_again_as_a_whole),
         support_test(a_damaged_row_comes_between_its_neighbours_and_reading_goes_on),
         support_test(a_damaged_first_row_does_not_keep_a_cursor_from_opening),
         support_test(several_damaged_rows_are_told_one_by_one),

@@ -138,6 +138,9 @@ static void ids_are_compared_by_kind_and_bytes(void **state)
     other.uuid.bytes[0]++;
     assert_false(stele__record_same_id(&uuid, &other));
     assert_false(stele__record_same_id(&uuid, &text));
+    memset(&uuid.uuid, 0, sizeof(uuid.uuid)); /* the nil UUID, as the text's record has it unused */
+    assert_false(stele__record_same_id(&uuid, &text));
+    uuid.uuid = some_uuid;
     assert_true(stele__record_same_id(&text, &text));
     assert_slice(stele__record_id(&uuid, printed), "0192f0c4-0000-7000-8000-0000000000aa");
     assert_int_equal(stele__record_id_bytes(&uuid).size, 16);
