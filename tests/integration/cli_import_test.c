@@ -375,6 +375,16 @@ static void export_never_writes_over_a_store(void **state)
     assert_err_has("stele: export: /dev/full: No space left on device");
 }
 
+static void export_through_a_link_writes_the_file_behind_it(void **state)
+{
+    (void)state;
+    write_shapes();
+    cli_shell("mkdir there && echo old >there/file && ln -s there/file link && $STELE export one.db link &&"
+              " test -L link && $STELE import two.db there/file");
+    assert_cli(0);
+    assert_out("24 imported, 0 already there\n");
+}
+
 static void export_that_fails_leaves_the_older_file_and_nothing_else(void **state)
 {
     (void)state;
@@ -426,6 +436,7 @@ int main(void)
         cli_test(wrong_batch_sizes_are_refused),
         cli_test(an_input_that_cannot_be_read_is_told_and_makes_no_store),
         cli_test(export_never_writes_over_a_store),
+        cli_test(export_through_a_link_writes_the_file_behind_it),
         cli_test(export_that_fails_leaves_the_older_file_and_nothing_else),
         cli_test(standard_input_that_is_closed_is_told),
     };
