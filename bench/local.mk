@@ -1,7 +1,13 @@
 # Benchmarks: built and run by `make bench`, never by `make`. A program joins
 # with `bench_programs += bench/NAME` and its sources.
 bench_common = bench/bench.c bench/bench.h
+# The store beside SQLite driven by hand.
+bench_bare = bench/bare.c bench/bare.h bench/readings.c bench/readings.h
 
 bench_programs += bench/store
-bench_store_SOURCES = bench/store.c $(bench_common)
+bench_store_SOURCES = bench/store.c $(bench_bare) $(bench_common)
 bench_store_LDADD = libstele.la $(SQLITE_LIBS)
+
+bench_programs += bench/concurrency
+bench_concurrency_SOURCES = bench/concurrency.c $(bench_bare) $(bench_common)
+bench_concurrency_LDADD = libstele.la $(SQLITE_LIBS)

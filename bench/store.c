@@ -6,23 +6,15 @@
  * which a store made and left empty. Bare rows get a constant for a checksum
  * and a version counted in the program: that work is ours to pay for.
  */
-#include "bench/bench.h"
+#include "bench/bare.h"
+#include "bench/readings.h"
 
 #include <inttypes.h>
-#include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { PAYLOAD_TEXT = 100, SINGLE_APPENDS = 2000, BATCH = 100, BATCHES = 100, STREAMS = 1000 };
-
-/* About 128 bytes of MessagePack: three field names, two numbers, a text. */
-#define READING(FIELD, T) \
-    FIELD(T, INT64, amount) \
-    FIELD(T, INT64, serial) \
-    FIELD(T, TEXT, text)
-STELE_DECLARE(reading, READING);
-STELE_DEFINE_EVENT(reading, "bench.reading.taken", 1, READING);
+enum { SINGLE_APPENDS = 2000, BATCH = 100, BATCHES = 100, STREAMS = BARE_STREAMS };
 
 #define METER(FIELD, T) FIELD(T, INT64, total) FIELD(T, INT64, readings)
 STELE_DECLARE(meter, METER);
@@ -49,158 +41,6 @@ static stele_status decide_read(const struct meter *meter, const struct read_met
 #define METER_COMMANDS(DECIDE, A) DECIDE(A, read_meter, decide_read)
 STELE_DEFINE_AGGREGATE(meter, METER_EVENTS, METER_COMMANDS);
 
-static const char filler[PAYLOAD_TEXT + 1] = "The quick brown fox jumps over the lazy dog while the stone keeps every "
-                                             "deed in the order it happened";
-
-/* --- files ----------------------------------------------------------------- */
-
-static char *path_of(const struct bench *bench, const char *name)
-{
-    char *path = NULL;
-
-    if (asprintf(&path, "%s/bench-store-%ld-%s", bench->folder, (long)getpid(), name) < 0)
-        exit(EXIT_FAILURE);
-    return path;
-}
-
-static void remove_store(char *path)
-{
-    static const char *const endings[] = {"", "-wal", "-shm"};
-
-    for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
-        char *name = NULL;
-
-        if (asprintf(&name, "%s%s", path, endings[i]) >= 0)
-            unlink(name);
-        free(name);
-    }
-    free(path);
-}
-
-static stele_store *open_store(const char *url)
-{
-    stele_store *store = NULL;
-    stele_error *error = NULL;
-
-    bench_must(stele_store_open(url, NULL, &store, &error), error, url);
-    return store;
-}
-
-static stele_message *new_reading(int64_t serial)
-{
-    const struct reading payload = {.amount = serial % 1000, .serial = serial, .text = filler};
-    stele_message *message = NULL;
-    stele_error *error = NULL;
-
-    bench_must(reading_message(&payload, NULL, &message, &error), error, "new message");
-    return message;
-}
-
-/* --- bare SQLite ------------------------------------------------------------- */
-
-struct bare {
-    sqlite3 *database;
-    sqlite3_stmt *begin, *commit, *insert, *read_stream, *read_log;
-    int64_t position;
-    int64_t versions[STREAMS + 1];
-};
-
-static void bare_must(const struct bare *bare, int code, int expected)
-{
-    if (code == expected)
-        return;
-    fprintf(stderr, "bare SQLite: %s\n", sqlite3_errmsg(bare->database));
-    exit(EXIT_FAILURE);
-}
-
-static sqlite3_stmt *prepare(const struct bare *bare, const char *sql)
-{
-    sqlite3_stmt *statement = NULL;
-
-    bare_must(bare, sqlite3_prepare_v2(bare->database, sql, -1, &statement, NULL), SQLITE_OK);
-    return statement;
-}
-
-static void bare_step(const struct bare *bare, sqlite3_stmt *statement)
-{
-    bare_must(bare, sqlite3_step(statement), SQLITE_DONE);
-    sqlite3_reset(statement);
-}
-
-/* A file of the store's own schema, opened by hand. */
-static struct bare *bare_open(const char *path)
-{
-    struct bare *bare = calloc(1, sizeof(*bare));
-
-    if (!bare)
-        exit(EXIT_FAILURE);
-    stele_store_close(open_store(path));
-    bare_must(bare, sqlite3_open(path, &bare->database), SQLITE_OK);
-    bare_must(bare,
-              sqlite3_exec(bare->database,
-                           "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4000",
-                           NULL, NULL, NULL),
-              SQLITE_OK);
-    bare->begin = prepare(bare, "BEGIN IMMEDIATE");
-    bare->commit = prepare(bare, "COMMIT");
-    bare->insert = prepare(bare, "INSERT INTO event (position, stream, version, type, time, id, meta, data, checksum)"
-                                 " VALUES (?1, ?2, ?3, 1, ?4, ?5, ?6, ?7, 1)");
-    bare->read_stream = prepare(bare, "SELECT position, stream, version, type, time, id, meta, data, checksum"
-                                      " FROM event WHERE stream = ?1 AND version > 0 ORDER BY version");
-    bare->read_log = prepare(bare, "SELECT position, stream, version, type, time, id, meta, data, checksum"
-                                   " FROM event WHERE position > 0 ORDER BY position");
-    return bare;
-}
-
-static void bare_close(struct bare *bare)
-{
-    sqlite3_finalize(bare->begin);
-    sqlite3_finalize(bare->commit);
-    sqlite3_finalize(bare->insert);
-    sqlite3_finalize(bare->read_stream);
-    sqlite3_finalize(bare->read_log);
-    sqlite3_close(bare->database);
-    free(bare);
-}
-
-static void bare_insert(struct bare *bare, unsigned stream, const stele_message *message)
-{
-    const struct stele_slice payload = stele_message_payload(message);
-    struct stele_uuid id;
-
-    stele_message_uuid(message, &id);
-    sqlite3_bind_int64(bare->insert, 1, ++bare->position);
-    sqlite3_bind_int64(bare->insert, 2, stream + 1);
-    sqlite3_bind_int64(bare->insert, 3, ++bare->versions[stream]);
-    sqlite3_bind_int64(bare->insert, 4, stele_message_time(message));
-    sqlite3_bind_blob(bare->insert, 5, id.bytes, sizeof(id.bytes), SQLITE_STATIC);
-    sqlite3_bind_zeroblob(bare->insert, 6, 0);
-    sqlite3_bind_blob(bare->insert, 7, payload.data, (int)payload.size, SQLITE_STATIC);
-    bare_step(bare, bare->insert);
-}
-
-/* Step through a SELECT and touch every column; returns the rows. */
-static uint64_t bare_read(const struct bare *bare, sqlite3_stmt *statement)
-{
-    static volatile uint64_t sink;
-    uint64_t rows = 0;
-    uint64_t sum = 0;
-
-    while (sqlite3_step(statement) == SQLITE_ROW) {
-        for (int column = 0; column < 5; column++)
-            sum += (uint64_t)sqlite3_column_int64(statement, column);
-        for (int column = 5; column < 8; column++)
-            sum +=
-                (uintptr_t)sqlite3_column_blob(statement, column) + (unsigned)sqlite3_column_bytes(statement, column);
-        sum += (uint64_t)sqlite3_column_int64(statement, 8);
-        rows++;
-    }
-    bare_must(bare, sqlite3_reset(statement), SQLITE_OK);
-    sink = sum;
-    (void)sink;
-    return rows;
-}
-
 /* --- appending ---------------------------------------------------------------- */
 
 struct append_case {
@@ -208,11 +48,6 @@ struct append_case {
     struct bare *bare;
     int64_t serial;
 };
-
-static void stream_name(unsigned stream, char name[32])
-{
-    snprintf(name, 32, "meter-%06u", stream);
-}
 
 static double append_single_ours(void *context)
 {

@@ -11,6 +11,8 @@ tools_stele_stele_SOURCES = \
 	tools/stele/args.h \
 	tools/stele/batch.c \
 	tools/stele/batch.h \
+	tools/stele/diagnostics.c \
+	tools/stele/diagnostics.h \
 	tools/stele/events.c \
 	tools/stele/events.h \
 	tools/stele/export.c \

@@ -50,7 +50,9 @@ struct stele_store_options {
     size_t size;
     enum stele_open_mode mode;
     const struct stele_clock *clock; /* default stele_clock_system(); must outlive the store */
-    size_t payload_limit;            /* bytes of one payload; default STELE_PAYLOAD_DEFAULT, at most STELE_PAYLOAD_MAX */
+    size_t payload_limit; /* bytes of one payload; default STELE_PAYLOAD_DEFAULT, at most STELE_PAYLOAD_MAX */
+    size_t queue_events;  /* events of appends under way, of all threads; default 65536 */
+    size_t queue_bytes;   /* their payloads and attributes; default 32 MiB. Beyond either appenders wait. */
 };
 
 /*
@@ -79,10 +81,15 @@ struct stele_store_options {
  * message says what is at risk and how to go on); STELE_BUSY; STELE_FULL;
  * STELE_IO; STELE_NO_MEMORY. The error has "path".
  */
-STELE_API stele_status stele_store_open(const char *url, const struct stele_store_options *options,
-                                        stele_store **out, stele_error **error);
+STELE_API stele_status stele_store_open(const char *url, const struct stele_store_options *options, stele_store **out,
+                                        stele_error **error);
 
-/* Close a store; NULL is allowed. Every cursor must be closed before, and no other thread may be in a call. */
+/*
+ * Close a store; NULL is allowed. Every cursor must be closed before, and no
+ * other thread may be in a call. What was appended asynchronously is committed
+ * and its done functions are called first, also for what they append meanwhile.
+ * Not to be called by a done function.
+ */
 STELE_API void stele_store_close(stele_store *store);
 
 /* What a stream must be before an append (enum stele_expect in stele/error.h). */
@@ -153,9 +160,9 @@ struct stele_appended {
                                 first expectation */
     uint64_t first_position; /* 0 if nothing was to be written */
     uint64_t last_position;
-    bool created;            /* the stream of the last event did not exist before */
-    bool replayed;           /* the batch's command was handled already: its first outcome again */
-    bool repeated;           /* the events were stored already (same ids, same content): the first result again */
+    bool created;  /* the stream of the last event did not exist before */
+    bool replayed; /* the batch's command was handled already: its first outcome again */
+    bool repeated; /* the events were stored already (same ids, same content): the first result again */
 };
 
 /*
@@ -213,6 +220,40 @@ STELE_API stele_status stele_append(stele_store *store, const char *stream, stru
                                     const stele_message *event, struct stele_appended *result, stele_error **error);
 
 /*
+ * What became of an asynchronous append: what stele_append_batch() would have
+ * returned. `result` is NULL unless the status is STELE_OK, `error` NULL if it
+ * is. Both are lent for the call.
+ */
+typedef void stele_append_done(void *context, stele_status status, const struct stele_appended *result,
+                               const stele_error *error);
+
+/*
+ * Append events without waiting for the disk: one thread can have hundreds of
+ * appends under way, which share syncs. The batch is copied (its messages are
+ * referenced). What one thread appends is committed in the order of its calls.
+ *
+ * STELE_OK means that `done` will be called, exactly once, by whichever thread
+ * commits: one of the store's own (the first call starts it) or one that is in
+ * a call of the store. The done functions of a store are called one at a time
+ * and in order, without a lock. They may append, also asynchronously, but
+ * should be quick, and must neither close the store nor wait for another
+ * asynchronous append.
+ *
+ * Waits while too much is under way (queue_events, queue_bytes), except in a
+ * done function. Errors: STELE_INVALID, STELE_LIMIT and STELE_READ_ONLY as
+ * stele_append_batch(); STELE_NO_MEMORY. Then `done` is not called.
+ */
+STELE_API stele_status stele_append_async(stele_store *store, const struct stele_batch *batch, stele_append_done *done,
+                                          void *context, stele_error **error);
+
+/*
+ * Wait until the done functions of everything appended asynchronously before
+ * have returned. Appends that failed are no failure of this call. STELE_INVALID
+ * in a done function, which would wait for itself.
+ */
+STELE_API stele_status stele_flush(stele_store *store, stele_error **error);
+
+/*
  * Which events to read, and in which order. All zero: everything, oldest first.
  *
  * With `stream`, `after` and `until` are versions of it; otherwise they are
@@ -227,9 +268,9 @@ struct stele_query {
     uint64_t after;       /* exclusive: in the direction of reading */
     uint64_t until;       /* inclusive: the highest version or position wanted; 0 = the head */
     bool has_until_time;
-    int64_t until_time;   /* only events whose time is at or before this */
+    int64_t until_time; /* only events whose time is at or before this */
     bool backwards;
-    uint64_t limit;       /* most events returned; 0 = no limit */
+    uint64_t limit; /* most events returned; 0 = no limit */
 };
 
 /*
@@ -301,12 +342,12 @@ struct stele_stats {
     uint64_t events;
     uint64_t streams;
     uint64_t types;
-    uint64_t head;        /* last position */
-    uint64_t bytes;       /* on disk without its log, or in memory */
-    uint64_t log_bytes;   /* of the write-ahead log */
-    const char *backend;  /* "sqlite"; static */
+    uint64_t head;          /* last position */
+    uint64_t bytes;         /* on disk without its log, or in memory */
+    uint64_t log_bytes;     /* of the write-ahead log */
+    const char *backend;    /* "sqlite"; static */
     const char *durability; /* what an acknowledged append survives: "power loss", "process death", "nothing"; static */
-    const char *library;  /* version of the library beneath; static */
+    const char *library;    /* version of the library beneath; static */
 };
 STELE_API stele_status stele_stats(stele_store *store, struct stele_stats *out, stele_error **error);
 
@@ -323,7 +364,7 @@ struct stele_verify_options {
 
 /* What it did. */
 struct stele_verified {
-    uint64_t events;  /* rows whose checksum, version, id and payload were checked */
+    uint64_t events; /* rows whose checksum, version, id and payload were checked */
     uint64_t streams;
     uint64_t log_commits; /* commits scanned in the write-ahead log */
     uint64_t faults;

@@ -2,20 +2,22 @@
  * Appending: arguments in, one member of a group out.
  *
  *     batch -> records and expectations, checked -> struct stele_append_member
- *           -> the gate (one append at a time) -> backend -> result
+ *           -> queue.c (groups of them) -> backend -> result, or the caller's done function
  *
- * Small batches are prepared on the stack, larger ones in an arena. What can
- * fail before the gate: names, limits, duplicate ids, malformed expectations
- * (nothing has happened then); behind it, what the backend says.
+ * Small batches are prepared on the stack, larger ones in an arena; who does
+ * not wait leaves a copy of all in one block. What can fail before the queue:
+ * names, limits, duplicate ids, malformed expectations (nothing has happened
+ * then); behind it, what the backend says.
  */
 #include "base/arena.h"
 #include "base/error.h"
 #include "base/map.h"
+#include "base/memory.h"
 #include "base/text.h"
 #include "store/record.h"
 #include "store/store.h"
 
-#include <inttypes.h>
+#include <string.h>
 
 enum { SMALL = 16 }; /* most writes, and most expectations, that are prepared without allocating */
 
@@ -24,6 +26,7 @@ struct preparation {
     struct stele_stream_expectation small_expectations[SMALL];
     struct stele_record *records;
     struct stele_stream_expectation *expectations;
+    size_t bytes;             /* of payloads and attributes */
     struct stele_arena arena; /* of the large ones */
 };
 
@@ -93,7 +96,7 @@ static stele_status take_write(const stele_store *store, const struct stele_writ
 }
 
 static stele_status take_writes(const stele_store *store, const struct stele_batch *batch, struct stele_record *records,
-                                stele_error **error)
+                                size_t *out, stele_error **error)
 {
     size_t bytes = 0;
 
@@ -110,6 +113,7 @@ static stele_status take_writes(const stele_store *store, const struct stele_bat
     }
     if (bytes > STELE_BATCH_BYTES_MAX)
         return stele__fail_limit(error, "batch", bytes, STELE_BATCH_BYTES_MAX, "bytes");
+    *out = bytes;
     return STELE_OK;
 }
 
@@ -164,8 +168,8 @@ static stele_status fail_expectation(const char *stream, const char *why, stele_
     return STELE_INVALID;
 }
 
-static stele_status take_expectation(const struct stele_expectation *expectation,
-                                     struct stele_stream_expectation *out, stele_error **error)
+static stele_status take_expectation(const struct stele_expectation *expectation, struct stele_stream_expectation *out,
+                                     stele_error **error)
 {
     stele_status status;
 
@@ -186,8 +190,7 @@ static stele_status fail_stream_twice(const struct stele_stream_expectation *exp
     return fail_expectation(expectation->stream.data, "the batch has another one on this stream", error);
 }
 
-static stele_status find_stream_twice(struct stele_stream_expectation *expectations, size_t count,
-                                      stele_error **error)
+static stele_status find_stream_twice(struct stele_stream_expectation *expectations, size_t count, stele_error **error)
 {
     struct stele__map streams;
     stele_status status = STELE_OK;
@@ -225,50 +228,42 @@ static stele_status take_expectations(const struct stele_batch *batch, struct st
 
 /* --- The way through -------------------------------------------------------------- */
 
-static stele_status prepare(const stele_store *store, const struct stele_batch *batch,
-                            struct preparation *preparation, stele_error **error)
+static stele_status prepare(const stele_store *store, const struct stele_batch *batch, struct preparation *preparation,
+                            stele_error **error)
 {
     stele_status status = allocate(preparation, batch, error);
 
     if (status == STELE_OK)
-        status = take_writes(store, batch, preparation->records, error);
+        status = take_writes(store, batch, preparation->records, &preparation->bytes, error);
     if (status == STELE_OK)
-        status = batch->write_count > SMALL
-                     ? find_twice_by_map(preparation->records, batch->write_count, error)
-                     : find_twice(preparation->records, batch->write_count, error);
+        status = batch->write_count > SMALL ? find_twice_by_map(preparation->records, batch->write_count, error)
+                                            : find_twice(preparation->records, batch->write_count, error);
     if (status == STELE_OK)
         status = take_expectations(batch, preparation->expectations, error);
     return status;
 }
 
-/* The gate: members of all threads pass to the backend one after the other. */
-static void pass(stele_store *store, struct stele_append_member *member)
-{
-    pthread_mutex_lock(&store->append_mutex);
-    store->ops->append(store->backend, member, 1);
-    pthread_mutex_unlock(&store->append_mutex);
-}
-
 static stele_status append(stele_store *store, const struct stele_batch *batch, const struct preparation *preparation,
                            struct stele_appended *result, stele_error **error)
 {
-    struct stele_append_member member = {
-        .records = preparation->records,
-        .record_count = batch->write_count,
-        .expectations = preparation->expectations,
-        .expectation_count = batch->expectation_count,
+    struct stele__queue_entry entry = {
+        .member = {.records = preparation->records,
+                   .record_count = batch->write_count,
+                   .expectations = preparation->expectations,
+                   .expectation_count = batch->expectation_count},
+        .bytes = preparation->bytes,
     };
 
-    pass(store, &member);
-    if (member.status == STELE_OK) {
+    stele__queue_append(&store->queue, &entry);
+    if (entry.member.status == STELE_OK) {
         if (result)
-            *result = member.result;
+            *result = entry.member.result;
     } else if (error) {
-        *error = member.error;
+        *error = entry.member.error;
     } else {
-        stele_error_free(member.error);
+        stele_error_free(entry.member.error);
     }
-    return member.status;
+    return entry.member.status;
 }
 
 stele_status stele_append_batch(stele_store *store, const struct stele_batch *batch, struct stele_appended *result,
@@ -296,4 +291,154 @@ stele_status stele_append(stele_store *store, const char *stream, struct stele_e
     const struct stele_batch batch = {&write, 1, &expectation, 1};
 
     return stele_append_batch(store, &batch, result, error);
+}
+
+/* --- Not waiting for it ----------------------------------------------------------- */
+
+/*
+ * What is kept of an asynchronous batch, in one block:
+ *
+ *     struct copy | records | expectations | messages | names of streams, each with its NUL
+ */
+struct copy {
+    struct stele__queue_entry entry; /* the first member */
+    stele_append_done *done;
+    void *context;
+    size_t size; /* of the block */
+    struct stele_record *records;
+    struct stele_stream_expectation *expectations;
+    stele_message **messages;
+    size_t message_count; /* referenced */
+    char *names;          /* the first byte of them not used yet */
+};
+
+static void free_copy(struct copy *copy)
+{
+    for (size_t i = 0; i < copy->message_count; i++)
+        stele_message_unref(copy->messages[i]);
+    stele__free(copy, copy->size);
+}
+
+/* The queue's deliver function. */
+static void tell(struct stele__queue_entry *entry)
+{
+    struct copy *copy = (struct copy *)entry;
+    const struct stele_append_member *member = &entry->member;
+
+    copy->done(copy->context, member->status, member->status == STELE_OK ? &member->result : NULL, member->error);
+    stele_error_free(member->error);
+    free_copy(copy);
+}
+
+/* At most 10,000 of each, with names of at most 1,024 bytes: the sum fits. */
+static size_t size_of_copy(const struct stele_batch *batch, const struct preparation *preparation)
+{
+    size_t size = sizeof(struct copy) + batch->write_count * (sizeof(struct stele_record) + sizeof(stele_message *)) +
+                  batch->expectation_count * sizeof(struct stele_stream_expectation);
+
+    for (size_t i = 0; i < batch->write_count; i++)
+        size += preparation->records[i].stream.size + 1;
+    for (size_t i = 0; i < batch->expectation_count; i++)
+        size += preparation->expectations[i].stream.size + 1;
+    return size;
+}
+
+static struct stele_slice copy_name(struct copy *copy, struct stele_slice name)
+{
+    const struct stele_slice place = {copy->names, name.size};
+
+    memcpy(copy->names, name.data, name.size + 1);
+    copy->names += name.size + 1;
+    return place;
+}
+
+/* A lent message is copied by its reference, so records are made of what is kept. */
+static bool copy_writes(struct copy *copy, const struct stele_batch *batch, const struct preparation *preparation)
+{
+    for (size_t i = 0; i < batch->write_count; i++) {
+        stele_message *message = stele_message_ref(batch->writes[i].event);
+
+        if (!message)
+            return false;
+        copy->messages[copy->message_count++] = message;
+        stele__record_from_message(message, copy_name(copy, preparation->records[i].stream), &copy->records[i]);
+    }
+    return true;
+}
+
+static void copy_expectations(struct copy *copy, const struct stele_batch *batch, const struct preparation *preparation)
+{
+    for (size_t i = 0; i < batch->expectation_count; i++) {
+        copy->expectations[i] = preparation->expectations[i];
+        copy->expectations[i].stream = copy_name(copy, preparation->expectations[i].stream);
+    }
+}
+
+/* NULL when memory is out. */
+static struct copy *copy_batch(const struct stele_batch *batch, const struct preparation *preparation)
+{
+    const size_t size = size_of_copy(batch, preparation);
+    struct copy *copy = stele__alloc(size);
+
+    if (!copy)
+        return NULL;
+    copy->size = size;
+    copy->records = (struct stele_record *)(copy + 1);
+    copy->expectations = (struct stele_stream_expectation *)(copy->records + batch->write_count);
+    copy->messages = (stele_message **)(copy->expectations + batch->expectation_count);
+    copy->names = (char *)(copy->messages + batch->write_count);
+    if (!copy_writes(copy, batch, preparation)) {
+        free_copy(copy);
+        return NULL;
+    }
+    copy_expectations(copy, batch, preparation);
+    copy->entry.member = (struct stele_append_member){.records = copy->records,
+                                                      .record_count = batch->write_count,
+                                                      .expectations = copy->expectations,
+                                                      .expectation_count = batch->expectation_count};
+    copy->entry.bytes = preparation->bytes;
+    copy->entry.deliver = tell;
+    return copy;
+}
+
+static stele_status push(stele_store *store, const struct stele_batch *batch, const struct preparation *preparation,
+                         stele_append_done *done, void *context, stele_error **error)
+{
+    struct copy *copy = copy_batch(batch, preparation);
+    stele_status status;
+
+    if (!copy)
+        return stele__fail_memory(error);
+    copy->done = done;
+    copy->context = context;
+    status = stele__queue_push(&store->queue, &copy->entry, error);
+    if (status != STELE_OK)
+        free_copy(copy);
+    return status;
+}
+
+stele_status stele_append_async(stele_store *store, const struct stele_batch *batch, stele_append_done *done,
+                                void *context, stele_error **error)
+{
+    struct preparation preparation; /* as in stele_append_batch() */
+    stele_status status = stele__store_check(store, error);
+
+    if (status == STELE_OK)
+        status = check_batch(store, batch, error);
+    if (status == STELE_OK && !done)
+        status = stele__fail_argument(error, "done", "is NULL");
+    if (status != STELE_OK)
+        return status;
+    status = prepare(store, batch, &preparation, error);
+    if (status == STELE_OK)
+        status = push(store, batch, &preparation, done, context, error);
+    stele__arena_fini(&preparation.arena);
+    return status;
+}
+
+stele_status stele_flush(stele_store *store, stele_error **error)
+{
+    stele_status status = stele__store_check(store, error);
+
+    return status == STELE_OK ? stele__queue_flush(&store->queue, error) : status;
 }

@@ -38,8 +38,8 @@ struct stele_cursor {
     size_t next;        /* the record to lend next */
     stele_status fault; /* comes behind the page's records */
     stele_error *fault_error;
-    uint64_t left;      /* of the limit, counting what was returned */
-    uint64_t position;  /* of the event returned last */
+    uint64_t left;     /* of the limit, counting what was returned */
+    uint64_t position; /* of the event returned last */
     stele_message lent;
 };
 
@@ -60,8 +60,8 @@ static struct stele_slice place(char **at, struct stele_slice from, size_t termi
 
 static bool copy_record(struct stele_arena *arena, const struct stele_record *record, struct stele_record *out)
 {
-    const size_t size = record->stream.size + record->type.size + record->id.size + record->meta.size +
-                        record->payload.size + 3;
+    const size_t size =
+        record->stream.size + record->type.size + record->id.size + record->meta.size + record->payload.size + 3;
     char *at = stele__arena_alloc(arena, size);
 
     if (!at)

@@ -92,8 +92,6 @@ static void begin(struct stele__scan *scan, const struct stele_scan_end *end)
     scan->head.exists = end->stream_version != 0;
     if (scan->wanted.until > last)
         scan->wanted.until = last;
-    if (scan->wanted.until == 0)
-        scan->done = true;
 }
 
 /* Does a damaged record's place lie ahead, so that reading can go on behind it? */

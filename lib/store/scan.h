@@ -14,7 +14,7 @@ struct stele__scan {
     uint64_t visited;         /* the visitor counts here what it took in this step */
     bool no_memory;           /* the visitor sets it when it could not take a record: the step fails */
     bool begun;
-    bool done;                /* nothing is left */
+    bool done; /* nothing is left */
 };
 
 /* Check a query (NULL: all) and make a scan of it, without reading yet. The query's texts must outlive the scan. */

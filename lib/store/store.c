@@ -75,23 +75,27 @@ static stele_status open_backend(stele_store *store, const struct stele__url *ur
     return status;
 }
 
-static stele_status open_url(const struct stele__url *url, const struct stele_store_options *options,
-                             stele_store **out, stele_error **error)
+static stele_status open_url(const struct stele__url *url, const struct stele_store_options *options, stele_store **out,
+                             stele_error **error)
 {
     stele_store *store = stele__alloc(sizeof(*store));
     stele_status status;
 
-    if (!store || !stele__fork_watch() || pthread_mutex_init(&store->append_mutex, NULL) != 0) {
+    if (!store || !stele__fork_watch()) {
         stele__free(store, sizeof(*store));
         return stele__fail_memory(error);
     }
     status = open_backend(store, url, options, error);
     if (status == STELE_OK) {
-        *out = store;
-        return STELE_OK;
+        status = stele__queue_init(&store->queue, store->ops, store->backend, options ? options->queue_events : 0,
+                                   options ? options->queue_bytes : 0, error);
+        if (status != STELE_OK)
+            store->ops->close(store->backend);
     }
-    pthread_mutex_destroy(&store->append_mutex);
-    stele__free(store, sizeof(*store));
+    if (status == STELE_OK)
+        *out = store;
+    else
+        stele__free(store, sizeof(*store));
     return status;
 }
 
@@ -123,8 +127,8 @@ void stele_store_close(stele_store *store)
     /* In a forked child even the lock may be held by a thread that is not here. */
     if (!store || store->generation != stele__fork_generation())
         return;
+    stele__queue_fini(&store->queue);
     store->ops->close(store->backend);
-    pthread_mutex_destroy(&store->append_mutex);
     stele__free(store, sizeof(*store));
 }
 
@@ -164,8 +168,7 @@ stele_status stele_streams(stele_store *store, const struct stele_stream_query *
     return store->ops->streams(store->backend, &wanted, visit, context, error);
 }
 
-stele_status stele_wait(stele_store *store, uint64_t position, uint32_t timeout_ms, uint64_t *head,
-                        stele_error **error)
+stele_status stele_wait(stele_store *store, uint64_t position, uint32_t timeout_ms, uint64_t *head, stele_error **error)
 {
     uint64_t found = 0;
     stele_status status = stele__store_check(store, error);

@@ -7,15 +7,15 @@
 
 #include <stele/spi/store.h>
 
-#include <pthread.h>
+#include "store/queue.h"
 
 struct stele_store {
     const struct stele_store_ops *ops;
     struct stele_backend *backend;
     bool read_only;
     size_t payload_limit;
-    unsigned generation;           /* of the process that opened it, see store/fork.h */
-    pthread_mutex_t append_mutex;  /* one append at a time reaches the backend */
+    unsigned generation;       /* of the process that opened it, see store/fork.h */
+    struct stele__queue queue; /* what every append goes through */
 };
 
 /* STELE_INVALID for NULL, STELE_FORKED in a child of the process that opened the store. */

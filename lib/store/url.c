@@ -147,9 +147,10 @@ static stele_status parse_path(struct stele__url *url, const char *text, stele_e
 
 static stele_status fail_scheme(const char *text, size_t size, stele_error **error)
 {
-    stele__fail(error, STELE_INVALID,
-                "url \"%s\": there is no scheme \"%.*s\" (sqlite: and memory: are known); a file of that name is \"./%s\"",
-                text, (int)size, text, text);
+    stele__fail(
+        error, STELE_INVALID,
+        "url \"%s\": there is no scheme \"%.*s\" (sqlite: and memory: are known); a file of that name is \"./%s\"",
+        text, (int)size, text, text);
     stele__error_add(error, "argument", "url");
     return STELE_INVALID;
 }

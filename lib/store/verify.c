@@ -112,8 +112,7 @@ static bool check_record(void *context, const struct stele_record *record)
         return false;
     }
     if (record->position <= verifying->position)
-        tell_fault(verifying, "position %" PRIu64 " follows position %" PRIu64, record->position,
-                   verifying->position);
+        tell_fault(verifying, "position %" PRIu64 " follows position %" PRIu64, record->position, verifying->position);
     verifying->position = record->position;
     check_version(verifying, record, seen);
     check_content(verifying, record);
@@ -130,8 +129,7 @@ static stele_status tell_progress(const struct verifying *verifying, uint64_t al
 
     if (!options->progress || options->progress(options->context, verifying->found.events, all))
         return STELE_OK;
-    return stele__fail(error, STELE_TIMEOUT, "the check was stopped after %" PRIu64 " events",
-                       verifying->found.events);
+    return stele__fail(error, STELE_TIMEOUT, "the check was stopped after %" PRIu64 " events", verifying->found.events);
 }
 
 /* Read on to the end of a page, or behind a record that cannot be read. */

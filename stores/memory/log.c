@@ -195,7 +195,8 @@ static void take_back(struct memory__log *log, size_t count)
 static void publish(struct memory__log *log, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        struct memory__stream *stream = stele__map_get(&log->streams, log->events.records[log->events.count + i]->stream);
+        struct memory__stream *stream =
+            stele__map_get(&log->streams, log->events.records[log->events.count + i]->stream);
 
         log->stream_count += stream->events.count == 0 && stream->pending != 0;
         stream->events.count += stream->pending;

@@ -36,7 +36,7 @@ struct memory__log {
     struct stele__map streams; /* name to struct memory__stream */
     struct stele__map types;   /* name to struct memory__type */
     struct memory__type *fresh;
-    struct stele__map texts;   /* ids to records */
+    struct stele__map texts; /* ids to records */
     struct stele__map uuids;
     struct stele_arena arena;
     size_t stream_count; /* that exist */

@@ -234,9 +234,8 @@ static void walk_backwards(const struct memory__sequence *sequence, const struct
     end->done = true;
 }
 
-static stele_status memory_read(struct stele_backend *backend, const struct stele_scan *scan,
-                                stele_record_visit *visit, void *context, struct stele_scan_end *end,
-                                stele_error **error)
+static stele_status memory_read(struct stele_backend *backend, const struct stele_scan *scan, stele_record_visit *visit,
+                                void *context, struct stele_scan_end *end, stele_error **error)
 {
     const struct memory__sequence sequence = snapshot(store_of(backend), scan, end);
 
@@ -351,18 +350,14 @@ static stele_status memory_streams(struct stele_backend *backend, const struct s
 
 /* --- Waiting, counting, checking --------------------------------------------------------------- */
 
+/* On the system's clock, whatever clock the store was given: the condition waits on that one. */
 static struct timespec deadline_in(uint32_t timeout_ms)
 {
-    struct timespec deadline;
+    const struct stele_clock *clock = stele_clock_system();
+    const int64_t deadline = clock->monotonic(clock->context) + (int64_t)timeout_ms * 1000000;
+    const struct timespec result = {deadline / 1000000000, deadline % 1000000000};
 
-    clock_gettime(CLOCK_MONOTONIC, &deadline);
-    deadline.tv_sec += timeout_ms / 1000;
-    deadline.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-    if (deadline.tv_nsec >= 1000000000) {
-        deadline.tv_sec++;
-        deadline.tv_nsec -= 1000000000;
-    }
-    return deadline;
+    return result;
 }
 
 static stele_status memory_wait(struct stele_backend *backend, uint64_t position, uint32_t timeout_ms, uint64_t *head,

@@ -74,6 +74,15 @@ static stele_status view_find(void *context, const struct stele_record *wanted, 
     return code == SQLITE_DONE ? STELE_OK : stele__sqlite_fail(writer->connection, code, "find an event", error);
 }
 
+/* A statement left in its row keeps a snapshot open, and with one open SQLite does not wait for the write lock. */
+static void end_find(struct sqlite_writer *writer)
+{
+    sqlite3_stmt *row = stele__sqlite_statement(writer->connection, STATEMENT_FIND);
+
+    if (row)
+        sqlite3_reset(row);
+}
+
 static stele_status add_conflicting(struct sqlite_writer *writer, sqlite3_stmt *row, struct stele_conflict *conflict,
                                     stele_error **error)
 {
@@ -285,6 +294,7 @@ static enum outcome run_member(struct group *group, struct stele_append_member *
 
     member->status =
         group->careful ? stele_append_rules(&view, member, &repeated) : judge_quickly(&view, member, &repeated);
+    end_find(group->writer);
     if (member->status != STELE_OK || repeated || member->record_count == 0)
         return COMMITTED;
     return write_member(group, member);

@@ -81,6 +81,8 @@ static int set_pragmas(sqlite3 *db, const struct sqlite_connect *how)
     char map[64];
     int code = sqlite3_exec(db, "PRAGMA cell_size_check = ON", NULL, NULL, NULL);
 
+    if (code == SQLITE_OK && how->query_only)
+        code = sqlite3_exec(db, "PRAGMA query_only = ON", NULL, NULL, NULL);
     if (code == SQLITE_OK)
         code = sqlite3_exec(db, how->synchronous, NULL, NULL, NULL);
     /* A number is no text of somebody's: the pragma takes no bound value. */

@@ -12,6 +12,7 @@
 #include "base/memory.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -127,11 +128,22 @@ stele_status stele__sqlite_exists(const struct sqlite_store *store, bool *exists
     return STELE_OK;
 }
 
-uint64_t stele__sqlite_log_size(const struct sqlite_store *store)
+/* With the rights that opening it would have. */
+static bool may(const char *path, int what)
 {
+    return faccessat(AT_FDCWD, path, what, AT_EACCESS) == 0;
+}
+
+bool stele__sqlite_may_tidy(const struct sqlite_store *store)
+{
+    char folder[PATH_MAX];
+    const char *slash = strrchr(store->path, '/');
     struct stat facts;
 
-    return stat(store->log_path, &facts) == 0 ? (uint64_t)facts.st_size : 0;
+    if (store->vfs || !slash || lstat(store->log_path, &facts) == 0 || !may(store->path, W_OK))
+        return false;
+    snprintf(folder, sizeof(folder), "%.*s", (int)(slash - store->path) + 1, store->path);
+    return may(folder, W_OK);
 }
 
 /* --- What it is -------------------------------------------------------------------------- */
@@ -161,9 +173,9 @@ static stele_status fail_kind(const struct sqlite_store *store, const struct sta
 
 static stele_status check_access(const struct sqlite_store *store, stele_error **error)
 {
-    if (access(store->path, R_OK) != 0)
+    if (!may(store->path, R_OK))
         return stele__sqlite_fail_system(store->path, errno, "read it", error);
-    if (store->mode == STELE_OPEN_READ_ONLY || access(store->path, W_OK) == 0)
+    if (store->mode == STELE_OPEN_READ_ONLY || may(store->path, W_OK))
         return STELE_OK;
     return stele__fail(error, STELE_READ_ONLY, "%s: the file cannot be written; open it for reading only", store->path);
 }
@@ -199,4 +211,23 @@ stele_status stele__sqlite_inspect(const struct sqlite_store *store, stele_error
     if (facts.st_size == 0)
         return stele__fail(error, STELE_FOREIGN, "%s: not a stele store: the file is empty", store->path);
     return check_no_journal(store, error);
+}
+
+/*
+ * Is the file as long as it says? With an empty log all pages are in it. The
+ * order matters: a log that is seen empty now holds nothing of the count.
+ */
+stele_status stele__sqlite_check_size(const struct sqlite_store *store, struct sqlite_connection *connection,
+                                      stele_error **error)
+{
+    struct stat facts;
+    int64_t wanted = 0;
+    stele_status status = stele__sqlite_number(connection, STATEMENT_SIZE, &wanted, error);
+
+    if (status != STELE_OK || store->vfs || stele__sqlite_log_size(store) > 0 || stat(store->path, &facts) != 0)
+        return status;
+    if (facts.st_size >= wanted)
+        return STELE_OK;
+    return stele__fail(error, STELE_CORRUPT, "%s: the file is cut short: it has %jd bytes of %jd", store->path,
+                       (intmax_t)facts.st_size, (intmax_t)wanted);
 }

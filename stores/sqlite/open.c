@@ -114,7 +114,8 @@ struct sqlite_connect stele__sqlite_how(const struct sqlite_store *store, bool w
         .path = store->path,
         .vfs = store->vfs,
         .clock = store->clock,
-        .flags = writable ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY,
+        .flags = writable || store->tidies ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY,
+        .query_only = !writable,
         .busy_limit = store->busy_limit,
         .mmap = store->mmap,
         .synchronous = levels[store->sync],
@@ -202,6 +203,8 @@ static stele_status connect_reader(struct sqlite_store *store, stele_error **err
         return status;
     if (store->mode == STELE_OPEN_READ_ONLY)
         status = stele__sqlite_schema_check(connection, &stele__sqlite_schema, &version, error);
+    if (status == STELE_OK)
+        status = stele__sqlite_check_size(store, connection, error);
     stele__sqlite_give(store, connection);
     return status;
 }
@@ -260,6 +263,7 @@ static stele_status prepare_file(struct sqlite_store *store, const char *locatio
         status = stele__sqlite_create(store, error);
     if (status == STELE_OK)
         status = stele__sqlite_inspect(store, error);
+    store->tidies = status == STELE_OK && store->mode == STELE_OPEN_READ_ONLY && stele__sqlite_may_tidy(store);
     return status == STELE_OK ? stele__sqlite_inspect_log(store, error) : status;
 }
 
@@ -314,6 +318,12 @@ stele_status stele__sqlite_open(const struct stele_open_request *request, struct
 
 /* --- Closing --------------------------------------------------------------------------------------- */
 
+/* Let the connection, if it is the last one of all, move the log into the file and remove it. */
+static void close_with_log(struct sqlite_connection *connection)
+{
+    sqlite3_db_config(connection->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, (int *)NULL);
+}
+
 /*
  * The writer goes last: if no other process has the file open, its close moves
  * the log in, under SQLite's exclusive lock, and removes it. After a failed
@@ -325,11 +335,13 @@ static void close_connections(struct sqlite_store *store)
         struct sqlite_connection *connection = store->pool;
 
         store->pool = connection->next;
+        if (store->tidies)
+            close_with_log(connection);
         stele__sqlite_disconnect(connection);
     }
     stele__sqlite_disconnect(store->checkpointer);
     if (store->writer.connection && !atomic_load(&store->poisoned))
-        sqlite3_db_config(store->writer.connection->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, (int *)NULL);
+        close_with_log(store->writer.connection);
     stele__sqlite_disconnect(store->writer.connection);
 }
 

@@ -112,6 +112,7 @@ struct sqlite_connect {
     int flags; /* of sqlite3_open_v2() */
     int64_t busy_limit;
     uint64_t mmap;
+    bool query_only;
     const char *synchronous; /* the PRAGMA */
 };
 
@@ -257,6 +258,7 @@ struct sqlite_store {
     int64_t busy_limit;
     uint64_t mmap;
     bool accept_damage;
+    bool tidies; /* opened for reading, but may remove the files that SQLite puts beside the store */
     int checkpoint_pages;
 
     struct sqlite_writer writer;
@@ -291,11 +293,16 @@ stele_status stele__sqlite_locate(struct sqlite_store *store, const char *locati
 stele_status stele__sqlite_exists(const struct sqlite_store *store, bool *exists, stele_error **error);
 /* Refuse what cannot be a store, without opening it: other kinds of file, hard links, a rollback journal beside it. */
 stele_status stele__sqlite_inspect(const struct sqlite_store *store, stele_error **error);
+/* Refuse a file that lacks its end. */
+stele_status stele__sqlite_check_size(const struct sqlite_store *store, struct sqlite_connection *connection,
+                                      stele_error **error);
 /* Scan the log and judge it (contract D5). */
 stele_status stele__sqlite_inspect_log(const struct sqlite_store *store, stele_error **error);
 /* Only scan it; a missing log has no commits. */
 stele_status stele__sqlite_scan_log(const struct sqlite_store *store, struct sqlite_wal_facts *out,
                                     stele_error **error);
+/* May this process take away what it leaves beside the store? Not where a log is already: it is somebody's. */
+bool stele__sqlite_may_tidy(const struct sqlite_store *store);
 uint64_t stele__sqlite_log_size(const struct sqlite_store *store);
 
 /* Make a complete, empty store at store->path, unless somebody else was faster. */

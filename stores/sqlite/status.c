@@ -90,15 +90,33 @@ stele_status stele__sqlite_fail(const struct sqlite_connection *connection, int 
     return status;
 }
 
+/* The -wal or -shm file could not be made. The database itself was found to be accessible before. */
+static bool lacks_folder(const struct sqlite_connection *connection, int code)
+{
+    const int system = connection->db ? sqlite3_system_errno(connection->db) : 0;
+
+    return code == SQLITE_READONLY_DIRECTORY || code == SQLITE_READONLY_CANTINIT ||
+           ((code & 0xff) == SQLITE_CANTOPEN && (system == EACCES || system == EROFS));
+}
+
 stele_status stele__sqlite_fail_opening(const struct sqlite_connection *connection, int code, const char *doing,
                                         stele_error **error)
 {
-    if ((code & 0xff) != SQLITE_NOTADB)
+    stele_status status;
+
+    if ((code & 0xff) == SQLITE_NOTADB)
+        status = stele__fail(error, STELE_FOREIGN,
+                             "%s: not a stele store: it is no SQLite database, or only the beginning of one",
+                             connection->path);
+    else if (lacks_folder(connection, code))
+        status = stele__fail(error, STELE_READ_ONLY,
+                             "%s: its folder cannot be written, where two files are needed beside it even to read; "
+                             "copy the store to another folder",
+                             connection->path);
+    else
         return stele__sqlite_fail(connection, code, doing, error);
-    stele__fail(error, STELE_FOREIGN, "%s: not a stele store: it is no SQLite database, or only the beginning of one",
-                connection->path);
     stele__error_add(error, "path", "%s", connection->path);
-    return STELE_FOREIGN;
+    return status;
 }
 
 stele_status stele__sqlite_fail_system(const char *path, int code, const char *doing, stele_error **error)

@@ -18,6 +18,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum {
     TORN_MAX = 2, /* most whole commits that a power cut leaves behind a torn one */
@@ -39,8 +40,10 @@ static bool read_file(void *context, void *bytes, size_t size, uint64_t offset)
     return code == SQLITE_OK;
 }
 
-static stele_status walk_file(const struct sqlite_store *store, sqlite3_file *file, struct sqlite_wal_facts *out,
-                              stele_error **error)
+/* What is done with the log while it is open. */
+typedef stele_status log_work(const struct sqlite_store *store, sqlite3_file *file, void *out, stele_error **error);
+
+static stele_status walk_file(const struct sqlite_store *store, sqlite3_file *file, void *out, stele_error **error)
 {
     struct source source = {.base = {.read = read_file}, .file = file};
     stele_status status;
@@ -52,8 +55,20 @@ static stele_status walk_file(const struct sqlite_store *store, sqlite3_file *fi
     return status;
 }
 
-static stele_status open_and_walk(const struct sqlite_store *store, sqlite3_vfs *vfs, const char *log,
-                                  struct sqlite_wal_facts *out, stele_error **error)
+static stele_status measure_file(const struct sqlite_store *store, sqlite3_file *file, void *out, stele_error **error)
+{
+    sqlite3_int64 size = 0;
+    const int code = file->pMethods->xFileSize(file, &size);
+
+    if (code != SQLITE_OK)
+        return stele__fail(error, stele__sqlite_status(code), "%s: its write-ahead log cannot be measured",
+                           store->path);
+    *(uint64_t *)out = (uint64_t)size;
+    return STELE_OK;
+}
+
+static stele_status open_log(const struct sqlite_store *store, sqlite3_vfs *vfs, const char *log, log_work *work,
+                             void *out, stele_error **error)
 {
     sqlite3_file *file = stele__alloc((size_t)vfs->szOsFile);
     stele_status status;
@@ -63,7 +78,7 @@ static stele_status open_and_walk(const struct sqlite_store *store, sqlite3_vfs 
         return stele__fail_memory(error);
     code = vfs->xOpen(vfs, log, file, SQLITE_OPEN_READONLY | SQLITE_OPEN_WAL, NULL);
     if (code == SQLITE_OK)
-        status = walk_file(store, file, out, error);
+        status = work(store, file, out, error);
     else
         status = stele__fail(error, stele__sqlite_status(code),
                              "%s: its write-ahead log cannot be opened (SQLite code %d)", store->path, code);
@@ -73,7 +88,8 @@ static stele_status open_and_walk(const struct sqlite_store *store, sqlite3_vfs 
     return status;
 }
 
-stele_status stele__sqlite_scan_log(const struct sqlite_store *store, struct sqlite_wal_facts *out, stele_error **error)
+/* Does nothing if there is no log, or an empty one. */
+static stele_status with_log(const struct sqlite_store *store, log_work *work, void *out, stele_error **error)
 {
     sqlite3_vfs *vfs = sqlite3_vfs_find(store->vfs);
     /* A VFS may look for parameters behind a name: only names made like this have that room. */
@@ -83,11 +99,27 @@ stele_status stele__sqlite_scan_log(const struct sqlite_store *store, struct sql
 
     if (!name)
         return stele__fail_memory(error);
-    memset(out, 0, sizeof(*out));
     if (vfs->xAccess(vfs, store->log_path, SQLITE_ACCESS_EXISTS, &exists) == SQLITE_OK && exists)
-        status = open_and_walk(store, vfs, sqlite3_filename_wal(name), out, error);
+        status = open_log(store, vfs, sqlite3_filename_wal(name), work, out, error);
     sqlite3_free_filename(name);
     return status;
+}
+
+stele_status stele__sqlite_scan_log(const struct sqlite_store *store, struct sqlite_wal_facts *out, stele_error **error)
+{
+    memset(out, 0, sizeof(*out));
+    return with_log(store, walk_file, out, error);
+}
+
+uint64_t stele__sqlite_log_size(const struct sqlite_store *store)
+{
+    struct stat facts;
+    uint64_t size = 0;
+
+    if (!store->vfs)
+        return stat(store->log_path, &facts) == 0 ? (uint64_t)facts.st_size : 0;
+    with_log(store, measure_file, &size, NULL);
+    return size;
 }
 
 /* Of several scans the one that saw least damage: what a writer caused is gone in the next. */

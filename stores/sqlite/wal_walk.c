@@ -112,6 +112,45 @@ static void mend_salts(struct walk *walk)
         memcpy(walk->salts, salts, sizeof(salts));
 }
 
+static void subtract32(unsigned char *bytes, uint32_t step)
+{
+    const uint32_t value = get32(bytes) - step;
+
+    for (int i = 0; i < 4; i++)
+        bytes[i] = (unsigned char)(value >> (24 - 8 * i));
+}
+
+/* The header is an old one, but for its number and perhaps its first salt, which have gone up by these. */
+static bool is_old_header(const unsigned char header[HEADER], uint32_t number_step, uint32_t salt_step)
+{
+    const struct sum start = {0, 0};
+    unsigned char old[24];
+
+    memcpy(old, header, sizeof(old));
+    subtract32(old + 12, number_step);
+    subtract32(old + 16, salt_step);
+    return equal(add(start, old, sizeof(old), get32(header) & 1), read_sum(header + 24));
+}
+
+/*
+ * When all of the log is in the file, SQLite begins it anew: a header with the
+ * next number, the next first salt, a new second one and a new checksum. If a
+ * power cut tears that one write behind the number or the first salt, the rest
+ * is of the old header: nothing behind it is at risk.
+ */
+static bool is_torn_restart(const unsigned char header[HEADER])
+{
+    /* A step for each byte of a number that is the last one written: the bytes before it may have carried. */
+    for (uint32_t number_step = 1; number_step != 0; number_step <<= 8) {
+        if (is_old_header(header, number_step, 0))
+            return true;
+        for (uint32_t salt_step = 1; salt_step != 0; salt_step <<= 8)
+            if (is_old_header(header, number_step, salt_step))
+                return true;
+    }
+    return false;
+}
+
 enum verdict { OTHER_GENERATION, DAMAGED, SOUND };
 
 /* Judge the frame in the buffer and take over its checksums. */
@@ -163,7 +202,7 @@ stele_status stele__sqlite_wal_walk(struct sqlite_wal_source *source, struct sql
     unsigned char header[HEADER];
 
     source->failed = false;
-    if (source->read(source->context, header, sizeof(header), 0)) {
+    if (source->read(source->context, header, sizeof(header), 0) && !is_torn_restart(header)) {
         const bool whole = read_header(&walk, header);
 
         if (!whole)

@@ -18,14 +18,10 @@ static void A1_expectations_hold_or_conflict_as_the_truth_table_says(void **stat
         bool holds_when_missing;
         bool holds_at_3;
     } table[] = {
-        { stele_expect_any(), true, true },
-        { stele_expect_no_stream(), true, false },
-        { stele_expect_exists(), false, true },
-        { stele_expect_version(0), true, false },
-        { stele_expect_version(2), false, false },
-        { stele_expect_version(3), false, true },
-        { stele_expect_version(4), false, false },
-        { stele_expect_version(STELE_VERSION_MAX), false, false },
+        {stele_expect_any(), true, true},        {stele_expect_no_stream(), true, false},
+        {stele_expect_exists(), false, true},    {stele_expect_version(0), true, false},
+        {stele_expect_version(2), false, false}, {stele_expect_version(3), false, true},
+        {stele_expect_version(4), false, false}, {stele_expect_version(STELE_VERSION_MAX), false, false},
     };
     stele_store *store = contract_open();
     stele_error *error = NULL;
@@ -68,10 +64,10 @@ static void A1_a_future_exact_version_is_a_conflict(void **state)
 static void A1_malformed_expectations_are_invalid(void **state)
 {
     const struct stele_expected malformed[] = {
-        { STELE_EXPECT_VERSION, (uint64_t)STELE_VERSION_MAX + 1 },
-        { STELE_EXPECT_VERSION, UINT64_MAX }, /* what -1 becomes */
-        { (enum stele_expect)(STELE_EXPECT_VERSION + 1), 0 },
-        { (enum stele_expect)77, 0 },
+        {STELE_EXPECT_VERSION, (uint64_t)STELE_VERSION_MAX + 1},
+        {STELE_EXPECT_VERSION, UINT64_MAX}, /* what -1 becomes */
+        {(enum stele_expect)(STELE_EXPECT_VERSION + 1), 0},
+        {(enum stele_expect)77, 0},
     };
     stele_store *store = contract_open();
     stele_error *error = NULL;
@@ -93,14 +89,14 @@ static void A1_two_expectations_on_one_stream_are_invalid(void **state)
     enum { MANY = 40 };
     struct stele_expectation expectations[MANY];
     char names[MANY][8];
-    struct stele_batch batch = { NULL, 0, expectations, 2 };
+    struct stele_batch batch = {NULL, 0, expectations, 2};
     stele_store *store = contract_open();
     stele_error *error = NULL;
 
     (void)state;
     for (size_t i = 0; i < MANY; i++) {
         snprintf(names[i], sizeof(names[i]), "s%zu", i);
-        expectations[i] = (struct stele_expectation){ names[i], stele_expect_any() };
+        expectations[i] = (struct stele_expectation){names[i], stele_expect_any()};
     }
     assert_ok(stele_append_batch(store, &batch, NULL, &error), error);
     batch.expectation_count = MANY;
@@ -148,7 +144,7 @@ static void make_batch(struct batch_of_five *batch, const char *const streams[BA
 {
     for (size_t i = 0; i < BATCH; i++) {
         batch->events[i] = contract_event("thing.happened", first + (int64_t)i, NULL);
-        batch->writes[i] = (struct stele_write){ streams[i], batch->events[i] };
+        batch->writes[i] = (struct stele_write){streams[i], batch->events[i]};
     }
 }
 
@@ -160,11 +156,11 @@ static void free_batch(struct batch_of_five *batch)
 
 static void A2_a_batch_over_several_streams_is_contiguous_and_in_order(void **state)
 {
-    static const char *const streams[BATCH] = { "a", "b", "a", "c", "b" };
-    static const char *const seen_streams[] = { "a", "a", "b", "a", "c", "b" };
-    static const uint64_t versions[] = { 1, 2, 1, 3, 1, 2 };
+    static const char *const streams[BATCH] = {"a", "b", "a", "c", "b"};
+    static const char *const seen_streams[] = {"a", "a", "b", "a", "c", "b"};
+    static const uint64_t versions[] = {1, 2, 1, 3, 1, 2};
     struct batch_of_five five;
-    struct stele_appended result = { 0 };
+    struct stele_appended result = {0};
     struct contract_seen seen[8];
     stele_store *store = contract_open();
     stele_error *error = NULL;
@@ -172,7 +168,7 @@ static void A2_a_batch_over_several_streams_is_contiguous_and_in_order(void **st
     (void)state;
     contract_append(store, "a", 0);
     make_batch(&five, streams, 1);
-    assert_ok(stele_append_batch(store, &(struct stele_batch){ five.writes, BATCH, NULL, 0 }, &result, &error), error);
+    assert_ok(stele_append_batch(store, &(struct stele_batch){five.writes, BATCH, NULL, 0}, &result, &error), error);
     store = contract_reopen(store);
     assert_int_equal(contract_read(store, NULL, seen, 8, NULL), 6);
     for (size_t i = 0; i < 6; i++) {
@@ -191,11 +187,11 @@ static void A2_a_batch_over_several_streams_is_contiguous_and_in_order(void **st
 
 static void A2_one_unmet_expectation_of_many_writes_nothing(void **state)
 {
-    static const char *const streams[BATCH] = { "a", "b", "a", "c", "b" };
+    static const char *const streams[BATCH] = {"a", "b", "a", "c", "b"};
     const struct stele_expectation expectations[] = {
-        { "a", stele_expect_version(1) },
-        { "b", stele_expect_no_stream() },
-        { "c", stele_expect_exists() },
+        {"a", stele_expect_version(1)},
+        {"b", stele_expect_no_stream()},
+        {"c", stele_expect_exists()},
     };
     struct batch_of_five five;
     stele_store *store = contract_open();
@@ -205,13 +201,13 @@ static void A2_one_unmet_expectation_of_many_writes_nothing(void **state)
     contract_append(store, "a", 100);
     make_batch(&five, streams, 1);
     assert_failure(STELE_CONFLICT,
-                   stele_append_batch(store, &(struct stele_batch){ five.writes, BATCH, expectations, 3 }, NULL, &error),
+                   stele_append_batch(store, &(struct stele_batch){five.writes, BATCH, expectations, 3}, NULL, &error),
                    error);
     assert_string_equal(stele_error_conflict(error)->stream, "c");
     stele_error_free(error);
     error = NULL;
     assert_numbers(store, NULL, 100);
-    assert_ok(stele_append_batch(store, &(struct stele_batch){ five.writes, BATCH, expectations, 2 }, NULL, &error),
+    assert_ok(stele_append_batch(store, &(struct stele_batch){five.writes, BATCH, expectations, 2}, NULL, &error),
               error);
     assert_numbers(store, NULL, 100, 1, 2, 3, 4, 5);
     free_batch(&five);
@@ -222,20 +218,20 @@ static void A2_expectations_on_streams_that_are_not_written_are_enforced(void **
 {
     stele_store *store = contract_open();
     stele_message *event = contract_event("thing.happened", 2, NULL);
-    const struct stele_write write = { "a", event };
-    const struct stele_expectation unmet = { "guard", stele_expect_version(2) };
-    const struct stele_expectation met = { "guard", stele_expect_version(1) };
+    const struct stele_write write = {"a", event};
+    const struct stele_expectation unmet = {"guard", stele_expect_version(2)};
+    const struct stele_expectation met = {"guard", stele_expect_version(1)};
     stele_error *error = NULL;
 
     (void)state;
     contract_append(store, "guard", 1);
-    assert_failure(STELE_CONFLICT, stele_append_batch(store, &(struct stele_batch){ &write, 1, &unmet, 1 }, NULL, &error),
+    assert_failure(STELE_CONFLICT, stele_append_batch(store, &(struct stele_batch){&write, 1, &unmet, 1}, NULL, &error),
                    error);
     assert_string_equal(stele_error_conflict(error)->stream, "guard");
     stele_error_free(error);
     error = NULL;
     assert_no_events(store, QUERY(.stream = "a"));
-    assert_ok(stele_append_batch(store, &(struct stele_batch){ &write, 1, &met, 1 }, NULL, &error), error);
+    assert_ok(stele_append_batch(store, &(struct stele_batch){&write, 1, &met, 1}, NULL, &error), error);
     assert_numbers(store, QUERY(.stream = "a"), 2);
     assert_int_equal(contract_version(store, "guard"), 1);
     stele_message_unref(event);
@@ -244,22 +240,22 @@ static void A2_expectations_on_streams_that_are_not_written_are_enforced(void **
 
 static void ORX_15_a_batch_is_atomic_keeps_its_order_and_may_be_empty(void **state)
 {
-    static const char *const streams[BATCH] = { "order", "order", "order", "order", "order" };
-    const struct stele_expectation expectation = { "order", stele_expect_no_stream() };
+    static const char *const streams[BATCH] = {"order", "order", "order", "order", "order"};
+    const struct stele_expectation expectation = {"order", stele_expect_no_stream()};
     struct batch_of_five five;
     stele_store *store = contract_open();
     stele_error *error = NULL;
 
     (void)state;
     make_batch(&five, streams, 1);
-    assert_ok(stele_append_batch(store, &(struct stele_batch){ five.writes, BATCH, &expectation, 1 }, NULL, &error),
+    assert_ok(stele_append_batch(store, &(struct stele_batch){five.writes, BATCH, &expectation, 1}, NULL, &error),
               error);
-    assert_ok(stele_append_batch(store, &(struct stele_batch){ NULL, 0, NULL, 0 }, NULL, &error), error);
+    assert_ok(stele_append_batch(store, &(struct stele_batch){NULL, 0, NULL, 0}, NULL, &error), error);
     free_batch(&five);
     make_batch(&five, streams, 6);
     five.writes[4].stream = ""; /* the last one cannot be written: nor are the four before it */
-    assert_failure(STELE_INVALID, stele_append_batch(store, &(struct stele_batch){ five.writes, BATCH, NULL, 0 }, NULL, &error),
-                   error);
+    assert_failure(STELE_INVALID,
+                   stele_append_batch(store, &(struct stele_batch){five.writes, BATCH, NULL, 0}, NULL, &error), error);
     assert_message(error, "event 5");
     stele_error_free(error);
     assert_numbers(store, QUERY(.stream = "order"), 1, 2, 3, 4, 5);
@@ -354,9 +350,9 @@ static void A4_at_most_16_conflicting_events_are_told_oldest_first(void **state)
 
 static void A5_appending_nothing_keeps_to_the_expectations(void **state)
 {
-    const struct stele_expectation met[] = { { "a", stele_expect_version(2) }, { "b", stele_expect_no_stream() } };
-    const struct stele_expectation unmet = { "b", stele_expect_exists() };
-    const struct stele_expectation whatever = { "a", stele_expect_any() };
+    const struct stele_expectation met[] = {{"a", stele_expect_version(2)}, {"b", stele_expect_no_stream()}};
+    const struct stele_expectation unmet = {"b", stele_expect_exists()};
+    const struct stele_expectation whatever = {"a", stele_expect_any()};
     struct stele_appended result;
     stele_store *store = contract_open();
     stele_error *error = NULL;
@@ -364,14 +360,14 @@ static void A5_appending_nothing_keeps_to_the_expectations(void **state)
     (void)state;
     contract_append(store, "a", 1);
     contract_append(store, "a", 2);
-    assert_ok(stele_append_batch(store, &(struct stele_batch){ NULL, 0, met, 2 }, &result, &error), error);
+    assert_ok(stele_append_batch(store, &(struct stele_batch){NULL, 0, met, 2}, &result, &error), error);
     assert_int_equal(result.version, 2);
     assert_int_equal(result.first_position, 0);
     assert_int_equal(result.last_position, 0);
     assert_false(result.created || result.repeated);
-    assert_ok(stele_append_batch(store, &(struct stele_batch){ NULL, 0, &whatever, 1 }, &result, &error), error);
+    assert_ok(stele_append_batch(store, &(struct stele_batch){NULL, 0, &whatever, 1}, &result, &error), error);
     assert_int_equal(result.version, 2);
-    assert_status(STELE_CONFLICT, stele_append_batch(store, &(struct stele_batch){ NULL, 0, &unmet, 1 }, NULL, &error),
+    assert_status(STELE_CONFLICT, stele_append_batch(store, &(struct stele_batch){NULL, 0, &unmet, 1}, NULL, &error),
                   error);
     store = contract_reopen(store);
     assert_numbers(store, NULL, 1, 2);
@@ -392,20 +388,18 @@ static void make_member(struct group_member *member, const char *stream, struct 
 {
     member->event = contract_event("thing.happened", number, NULL);
     stele__record_from_message(member->event, support_slice(stream), &member->record);
-    member->expectation = (struct stele_stream_expectation){ support_slice(stream), expected };
+    member->expectation = (struct stele_stream_expectation){support_slice(stream), expected};
     *out = (struct stele_append_member){
-        .records = &member->record, .record_count = 1, .expectations = &member->expectation, .expectation_count = 1
-    };
+        .records = &member->record, .record_count = 1, .expectations = &member->expectation, .expectation_count = 1};
 }
 
 static void D8_a_failed_member_of_a_group_disturbs_nobody(void **state)
 {
-    static const char *const streams[BATCH] = { "a", "a", "b", "a", "b" };
+    static const char *const streams[BATCH] = {"a", "a", "b", "a", "b"};
     const struct stele_expected expected[BATCH] = {
         stele_expect_version(1), /* holds: event 1 is there */
         stele_expect_version(1), /* the first member has just written version 2 */
-        stele_expect_no_stream(), stele_expect_version(2),
-        stele_expect_no_stream(), /* the third has just created it */
+        stele_expect_no_stream(), stele_expect_version(2), stele_expect_no_stream(), /* the third has just created it */
     };
     struct group_member members[BATCH];
     struct stele_append_member group[BATCH];

@@ -38,8 +38,7 @@ stele_status contract_try(stele_store *store, const char *stream, struct stele_e
 
 /* --- Reading ---------------------------------------------------------------------- */
 
-#define QUERY(...) \
-    (&(const struct stele_query){ .size = sizeof(struct stele_query), __VA_ARGS__ })
+#define QUERY(...) (&(const struct stele_query){.size = sizeof(struct stele_query), __VA_ARGS__})
 
 struct contract_seen {
     uint64_t position;
@@ -60,7 +59,7 @@ void contract_assert_numbers(stele_store *store, const struct stele_query *query
                              const char *file, int line);
 #define assert_numbers(store, query, ...) \
     do { \
-        const int64_t numbers_[] = { __VA_ARGS__ }; \
+        const int64_t numbers_[] = {__VA_ARGS__}; \
         contract_assert_numbers((store), (query), numbers_, sizeof(numbers_) / sizeof(numbers_[0]), __FILE__, \
                                 __LINE__); \
     } while (0)
@@ -83,6 +82,6 @@ extern const struct contract_group contract_life_group;
 extern const struct contract_group contract_thread_group;
 
 #define CONTRACT_GROUP(group, tests) \
-    const struct contract_group group = { #group, tests, sizeof(tests) / sizeof((tests)[0]) }
+    const struct contract_group group = {#group, tests, sizeof(tests) / sizeof((tests)[0])}
 
 #endif

@@ -81,7 +81,7 @@ stele_message *contract_event(const char *type, int64_t number, const struct ste
         .kind = STELE_EVENT,
         .type = type,
         .format = STELE_PAYLOAD_MSGPACK,
-        .payload = { bytes, sizeof(bytes) },
+        .payload = {bytes, sizeof(bytes)},
     };
     stele_message *event = NULL;
     stele_error *error = NULL;
@@ -94,7 +94,7 @@ stele_message *contract_event(const char *type, int64_t number, const struct ste
 struct stele_appended contract_append_type(stele_store *store, const char *stream, const char *type, int64_t number)
 {
     stele_message *event = contract_event(type, number, NULL);
-    struct stele_appended result = { 0 };
+    struct stele_appended result = {0};
     stele_error *error = NULL;
 
     assert_ok(stele_append(store, stream, stele_expect_any(), event, &result, &error), error);
@@ -161,7 +161,7 @@ size_t contract_count(stele_store *store, const struct stele_query *query)
 
 uint64_t contract_version(stele_store *store, const char *stream)
 {
-    struct stele_head head = { 0 };
+    struct stele_head head = {0};
 
     contract_read(store, QUERY(.stream = stream), NULL, 0, &head);
     return head.version;
@@ -169,7 +169,7 @@ uint64_t contract_version(stele_store *store, const char *stream)
 
 uint64_t contract_head(stele_store *store)
 {
-    struct stele_head head = { 0 };
+    struct stele_head head = {0};
 
     contract_read(store, QUERY(.limit = 0), NULL, 0, &head);
     return head.position;

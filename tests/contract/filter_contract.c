@@ -20,8 +20,8 @@ static void fill(stele_store *store)
         const char *type;
         int64_t time;
     } events[] = {
-        { "order-1", "t.one", 1000 }, { "order-2", "t.two", 2000 }, { "orders", "t.two.deep", 3000 },
-        { "item-1", "u", 2500 },      { "order-1", "t.two", 1500 }, { "item-1", "t.one", 4000 },
+        {"order-1", "t.one", 1000}, {"order-2", "t.two", 2000}, {"orders", "t.two.deep", 3000},
+        {"item-1", "u", 2500},      {"order-1", "t.two", 1500}, {"item-1", "t.one", 4000},
     };
     stele_error *error = NULL;
 
@@ -60,7 +60,7 @@ static void types_are_chosen_by_name_and_by_pattern(void **state)
 
 static void malformed_patterns_are_invalid(void **state)
 {
-    static const char *const patterns[] = { "", "a..b", ".a", "a.", "a.>.b", "a*", "*.b>" };
+    static const char *const patterns[] = {"", "a..b", ".a", "a.", "a.>.b", "a*", "*.b>"};
     stele_store *store = contract_open();
     stele_cursor *cursor = NULL;
     stele_error *error = NULL;
@@ -133,7 +133,7 @@ static void until_time_is_inclusive_and_looks_at_each_event(void **state)
 static void filters_that_match_rarely_cross_pages(void **state)
 {
     stele_store *store = contract_open();
-    struct stele_batch batch = { NULL, 0, NULL, 0 };
+    struct stele_batch batch = {NULL, 0, NULL, 0};
     stele_message *events[1000];
     struct stele_write writes[1000];
     struct stele_head head;
@@ -142,7 +142,7 @@ static void filters_that_match_rarely_cross_pages(void **state)
     (void)state;
     for (size_t i = 0; i < 1000; i++) {
         events[i] = contract_event(i % 333 == 7 ? "rare" : "common", (int64_t)i, NULL);
-        writes[i] = (struct stele_write){ i % 500 == 9 ? "b" : "a", events[i] };
+        writes[i] = (struct stele_write){i % 500 == 9 ? "b" : "a", events[i]};
     }
     batch.writes = writes;
     batch.write_count = 1000;
@@ -179,15 +179,14 @@ static bool list_stream(void *context, const struct stele_stream *stream)
 
 static void assert_streams(stele_store *store, const struct stele_stream_query *query, const char *names)
 {
-    struct listing listing = { .count = 0 };
+    struct listing listing = {.count = 0};
     stele_error *error = NULL;
 
     assert_ok(stele_streams(store, query, list_stream, &listing, &error), error);
     assert_string_equal(listing.names, names);
 }
 
-#define STREAMS(...) \
-    (&(const struct stele_stream_query){ .size = sizeof(struct stele_stream_query), __VA_ARGS__ })
+#define STREAMS(...) (&(const struct stele_stream_query){.size = sizeof(struct stele_stream_query), __VA_ARGS__})
 
 static void streams_are_listed_by_name(void **state)
 {
@@ -219,7 +218,7 @@ static void streams_are_listed_by_name(void **state)
 static void a_listed_stream_has_its_facts_and_the_visitor_may_stop(void **state)
 {
     stele_store *store = contract_open();
-    struct listing listing = { .stop_at = 2 };
+    struct listing listing = {.stop_at = 2};
     struct contract_seen seen[8];
     stele_error *error = NULL;
 

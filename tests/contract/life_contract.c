@@ -41,33 +41,33 @@ static void ORX_22_an_open_store_answers_and_a_missing_one_is_an_error(void **st
 static void missing_arguments_are_named(void **state)
 {
     stele_store *store = contract_open();
-    const struct stele_write nothing = { "a", NULL };
+    const struct stele_write nothing = {"a", NULL};
     stele_error *error = NULL;
     const struct {
         stele_status status;
         const char *argument;
     } calls[] = {
-        { stele_append(store, "a", stele_expect_any(), NULL, NULL, NULL), "event" },
-        { stele_append_batch(store, NULL, NULL, NULL), "batch" },
-        { stele_read(store, NULL, NULL, NULL), "out" },
-        { stele_find(store, NULL, NULL, NULL), "id" },
-        { stele_stats(store, NULL, NULL), "out" },
+        {stele_append(store, "a", stele_expect_any(), NULL, NULL, NULL), "event"},
+        {stele_append_batch(store, NULL, NULL, NULL), "batch"},
+        {stele_read(store, NULL, NULL, NULL), "out"},
+        {stele_find(store, NULL, NULL, NULL), "id"},
+        {stele_stats(store, NULL, NULL), "out"},
     };
 
     (void)state;
     for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
         assert_int_equal(calls[i].status, STELE_INVALID);
-    assert_failure(STELE_INVALID, stele_append_batch(store, &(struct stele_batch){ &nothing, 1, NULL, 0 }, NULL, &error),
+    assert_failure(STELE_INVALID, stele_append_batch(store, &(struct stele_batch){&nothing, 1, NULL, 0}, NULL, &error),
                    error);
     assert_string_equal(stele_error_get(error, "argument"), "event");
     stele_error_free(error);
     error = NULL;
-    assert_failure(STELE_INVALID, stele_append_batch(store, &(struct stele_batch){ NULL, 1, NULL, 0 }, NULL, &error),
+    assert_failure(STELE_INVALID, stele_append_batch(store, &(struct stele_batch){NULL, 1, NULL, 0}, NULL, &error),
                    error);
     assert_string_equal(stele_error_get(error, "argument"), "batch.writes");
     stele_error_free(error);
     error = NULL;
-    assert_failure(STELE_INVALID, stele_append_batch(store, &(struct stele_batch){ NULL, 0, NULL, 1 }, NULL, &error),
+    assert_failure(STELE_INVALID, stele_append_batch(store, &(struct stele_batch){NULL, 0, NULL, 1}, NULL, &error),
                    error);
     assert_string_equal(stele_error_get(error, "argument"), "batch.expectations");
     stele_error_free(error);
@@ -79,8 +79,8 @@ static void options_of_another_size_are_refused(void **state)
     struct {
         struct stele_query query;
         uint64_t unknown;
-    } longer = { .query = { .size = sizeof(longer) } };
-    struct stele_query unsized = { .size = 0 };
+    } longer = {.query = {.size = sizeof(longer)}};
+    struct stele_query unsized = {.size = 0};
     struct stele_store_options options = STELE_OPTIONS_INIT(struct stele_store_options);
     stele_store *store = contract_open();
     stele_store *other = NULL;
@@ -166,7 +166,7 @@ static void a_store_opened_for_reading_refuses_appends(void **state)
     store = contract_open_with(&options);
     assert_numbers(store, NULL, 1);
     assert_status(STELE_READ_ONLY, contract_try(store, "a", stele_expect_any(), 2, &error), error);
-    assert_status(STELE_READ_ONLY, stele_append_batch(store, &(struct stele_batch){ NULL, 0, NULL, 0 }, NULL, &error),
+    assert_status(STELE_READ_ONLY, stele_append_batch(store, &(struct stele_batch){NULL, 0, NULL, 0}, NULL, &error),
                   error);
     assert_numbers(store, NULL, 1);
     stele_store_close(store);
@@ -221,6 +221,7 @@ static int use_in_child(stele_store *store, stele_cursor *cursor, const stele_me
     stele_cursor *other = NULL;
     struct stele_stats stats;
     stele_error *error = NULL;
+    size_t held;
 
     if (stele_append(store, "a", stele_expect_any(), event, NULL, &error) != STELE_FORKED)
         return 1;
@@ -241,9 +242,10 @@ static int use_in_child(stele_store *store, stele_cursor *cursor, const stele_me
         return 8;
     if (stele_verify(store, NULL, NULL, NULL) != STELE_FORKED)
         return 9;
+    held = stele_memory_in_use();
     stele_cursor_close(cursor);
     stele_store_close(store);
-    return 0;
+    return stele_memory_in_use() == held ? 0 : 10;
 }
 
 static void FORKED_a_child_is_told_and_harms_nothing(void **state)
@@ -294,8 +296,8 @@ static void make_attempt(struct attempt *attempt)
     for (size_t i = 0; i < BATCH; i++) {
         snprintf(attempt->names[i], sizeof(attempt->names[i]), "s%zu", i);
         attempt->events[i] = contract_event("t", (int64_t)i, NULL);
-        attempt->writes[i] = (struct stele_write){ attempt->names[i], attempt->events[i] };
-        attempt->expectations[i] = (struct stele_expectation){ attempt->names[i], stele_expect_no_stream() };
+        attempt->writes[i] = (struct stele_write){attempt->names[i], attempt->events[i]};
+        attempt->expectations[i] = (struct stele_expectation){attempt->names[i], stele_expect_no_stream()};
     }
 }
 
@@ -322,7 +324,7 @@ static void assert_whole_or_absent(stele_store *store)
 static stele_status open_append_read_close(void *context, stele_error **error)
 {
     struct attempt *attempt = context;
-    const struct stele_batch batch = { attempt->writes, BATCH, attempt->expectations, BATCH };
+    const struct stele_batch batch = {attempt->writes, BATCH, attempt->expectations, BATCH};
     const stele_message *lent = NULL;
     stele_cursor *cursor = NULL;
     stele_store *store = NULL;
@@ -356,8 +358,8 @@ static void running_out_of_memory_anywhere_is_an_error_and_leaks_nothing(void **
 static void an_append_that_ran_out_of_memory_wrote_nothing_and_can_be_repeated(void **state)
 {
     struct attempt attempt;
-    const struct stele_batch batch = { attempt.writes, BATCH, attempt.expectations, BATCH };
-    struct stele_appended result = { 0 };
+    const struct stele_batch batch = {attempt.writes, BATCH, attempt.expectations, BATCH};
+    struct stele_appended result = {0};
     stele_store *store = contract_open();
     stele_error *error = NULL;
     bool failed = true;
@@ -412,7 +414,7 @@ static stele_status read_all(void *context, stele_error **error)
 
 static void reading_across_pages_survives_every_failed_allocation(void **state)
 {
-    struct reading reading = { .store = contract_open() };
+    struct reading reading = {.store = contract_open()};
 
     (void)state;
     for (int64_t i = 0; i < 300; i++)
@@ -539,8 +541,8 @@ static bool note_progress(void *context, uint64_t done, uint64_t all)
 static void a_sound_store_is_checked_without_faults(void **state)
 {
     struct stele_verify_options options = STELE_OPTIONS_INIT(struct stele_verify_options);
-    struct checking checking = { .faults = 0 };
-    struct stele_verified verified = { 0 };
+    struct checking checking = {.faults = 0};
+    struct stele_verified verified = {0};
     stele_store *store = contract_open();
     stele_error *error = NULL;
 
@@ -566,8 +568,8 @@ static void a_sound_store_is_checked_without_faults(void **state)
 static void D5_a_head_known_from_outside_must_be_reached(void **state)
 {
     struct stele_verify_options options = STELE_OPTIONS_INIT(struct stele_verify_options);
-    struct checking checking = { .faults = 0 };
-    struct stele_verified verified = { 0 };
+    struct checking checking = {.faults = 0};
+    struct stele_verified verified = {0};
     stele_store *store = contract_open();
     stele_error *error = NULL;
 
@@ -588,7 +590,7 @@ static void D5_a_head_known_from_outside_must_be_reached(void **state)
 static void a_check_can_be_stopped(void **state)
 {
     struct stele_verify_options options = STELE_OPTIONS_INIT(struct stele_verify_options);
-    struct checking checking = { .stop = true };
+    struct checking checking = {.stop = true};
     stele_store *store = contract_open();
     stele_error *error = NULL;
 

@@ -8,7 +8,7 @@ enum { LONG = 700 }; /* events: more than two pages of a cursor */
 /* Interleave three streams: 1 a, 2 b, 3 a, 4 c, 5 b, 6 a. Positions go to positions[1..6]. */
 static void fill(stele_store *store, uint64_t positions[7])
 {
-    static const char *const streams[] = { "", "a", "b", "a", "c", "b", "a" };
+    static const char *const streams[] = {"", "a", "b", "a", "c", "b", "a"};
 
     for (int64_t number = 1; number <= 6; number++)
         positions[number] = contract_append(store, streams[number], number).last_position;
@@ -22,16 +22,16 @@ static void fill_long(stele_store *store, const char *stream, int64_t first, siz
 
     for (size_t i = 0; i < count; i++) {
         events[i] = contract_event("thing.happened", first + (int64_t)i, NULL);
-        writes[i] = (struct stele_write){ stream, events[i] };
+        writes[i] = (struct stele_write){stream, events[i]};
     }
-    assert_ok(stele_append_batch(store, &(struct stele_batch){ writes, count, NULL, 0 }, NULL, &error), error);
+    assert_ok(stele_append_batch(store, &(struct stele_batch){writes, count, NULL, 0}, NULL, &error), error);
     for (size_t i = 0; i < count; i++)
         stele_message_unref(events[i]);
 }
 
 static void V1_versions_count_from_1_without_gaps_in_each_stream(void **state)
 {
-    static const uint64_t versions[] = { 1, 1, 2, 1, 2, 3 };
+    static const uint64_t versions[] = {1, 1, 2, 1, 2, 3};
     uint64_t positions[7];
     struct contract_seen seen[8];
     stele_store *store = contract_open();
@@ -231,7 +231,8 @@ static void V5_order_holds_across_pages(void **state)
     assert_int_equal(contract_read(store, QUERY(.backwards = true), seen, 2 * LONG, NULL), 2 * LONG);
     for (size_t i = 0; i < 2 * LONG; i++)
         assert_int_equal(seen[i].number, 2 * LONG - 1 - i);
-    assert_int_equal(contract_read(store, QUERY(.stream = "b", .backwards = true, .after = 600), seen, LONG, NULL), 599);
+    assert_int_equal(contract_read(store, QUERY(.stream = "b", .backwards = true, .after = 600), seen, LONG, NULL),
+                     599);
     for (size_t i = 0; i < 599; i++)
         assert_int_equal(seen[i].version, 599 - i);
     assert_int_equal(contract_read(store, QUERY(.stream = "a", .after = 10, .limit = 500), seen, LONG, NULL), 500);
@@ -354,8 +355,8 @@ static void V6_a_cursor_does_not_see_what_is_appended_after_it_was_opened(void *
 static void a_cursor_opened_on_nothing_stays_empty(void **state)
 {
     stele_store *store = contract_open();
-    const struct stele_query *queries[] = { NULL, QUERY(.stream = "a"), QUERY(.backwards = true),
-                                            QUERY(.stream = "a", .backwards = true) };
+    const struct stele_query *queries[] = {NULL, QUERY(.stream = "a"), QUERY(.backwards = true),
+                                           QUERY(.stream = "a", .backwards = true)};
     stele_cursor *cursors[4];
     const stele_message *message = NULL;
     stele_error *error = NULL;
@@ -368,6 +369,33 @@ static void a_cursor_opened_on_nothing_stays_empty(void **state)
         assert_ok(stele_cursor_next(cursors[i], &message, &error), error);
         assert_null(message);
         assert_int_equal(stele_cursor_head(cursors[i]).position, 0);
+        stele_cursor_close(cursors[i]);
+    }
+    stele_store_close(store);
+}
+
+static void a_cursor_keeps_its_own_copy_of_the_query(void **state)
+{
+    char stream[] = "a", category[] = "a", type[] = "thing.happened";
+    const struct stele_query queries[] = {
+        {.size = sizeof(struct stele_query), .stream = stream, .type = type},
+        {.size = sizeof(struct stele_query), .category = category},
+    };
+    stele_cursor *cursors[2];
+    const stele_message *message = NULL;
+    stele_store *store = contract_open();
+    stele_error *error = NULL;
+
+    (void)state;
+    fill_long(store, "a", 0, LONG);
+    for (size_t i = 0; i < 2; i++)
+        assert_ok(stele_read(store, &queries[i], &cursors[i], &error), error);
+    stream[0] = category[0] = type[0] = 'x';
+    for (size_t i = 0; i < 2; i++) {
+        for (size_t j = 0; j < LONG; j++) {
+            assert_ok(stele_cursor_next(cursors[i], &message, &error), error);
+            assert_non_null(message);
+        }
         stele_cursor_close(cursors[i]);
     }
     stele_store_close(store);
@@ -459,6 +487,7 @@ static const struct CMUnitTest tests[] = {
     support_test(V6_a_checkpoint_fed_with_heads_sees_each_match_once),
     support_test(V6_a_cursor_does_not_see_what_is_appended_after_it_was_opened),
     support_test(a_cursor_opened_on_nothing_stays_empty),
+    support_test(a_cursor_keeps_its_own_copy_of_the_query),
     support_test(a_referenced_message_outlives_cursor_and_store),
     support_test(ORX_51_the_whole_log_is_read_in_order_from_any_position),
     support_test(a_single_event_is_found_by_id_and_by_position),

@@ -40,7 +40,7 @@ static void *append_each(void *context)
 static void start_appenders(struct appender *appenders, stele_store *store, struct stele_expected expected)
 {
     for (size_t i = 0; i < THREADS; i++) {
-        appenders[i] = (struct appender){ .store = store, .expected = expected };
+        appenders[i] = (struct appender){.store = store, .expected = expected};
         for (size_t j = 0; j < EACH; j++) {
             appenders[i].events[j] = contract_event("t", (int64_t)(i * EACH + j), NULL);
             snprintf(appenders[i].streams[j], sizeof(appenders[i].streams[j]), "s%zu", j % STREAMS);
@@ -68,8 +68,8 @@ static struct contract_seen seen[THREADS * EACH];
 
 static void A7_threads_appending_at_once_lose_nothing_and_leave_no_gaps(void **state)
 {
-    uint64_t versions[STREAMS] = { 0 };
-    bool stored[THREADS * EACH] = { false };
+    uint64_t versions[STREAMS] = {0};
+    bool stored[THREADS * EACH] = {false};
     uint64_t position = 0;
     size_t done, conflicts;
     stele_store *store = contract_open();
@@ -125,9 +125,9 @@ static void *write_batches(void *context)
         struct stele_write writes[BATCH];
 
         for (size_t j = 0; j < BATCH; j++)
-            writes[j] = (struct stele_write){ j % 2 ? "a" : "b", writer->events[i][j] };
+            writes[j] = (struct stele_write){j % 2 ? "a" : "b", writer->events[i][j]};
         const stele_status status =
-            stele_append_batch(writer->store, &(struct stele_batch){ writes, BATCH, NULL, 0 }, NULL, NULL);
+            stele_append_batch(writer->store, &(struct stele_batch){writes, BATCH, NULL, 0}, NULL, NULL);
         if (status != STELE_OK)
             writer->failure = status;
     }
@@ -143,7 +143,7 @@ static void A2_a_batch_is_whole_to_every_reader(void **state)
     bool finished;
 
     (void)state;
-    writer = (struct batch_writer){ .store = contract_open() };
+    writer = (struct batch_writer){.store = contract_open()};
     for (size_t i = 0; i < BATCHES; i++)
         for (size_t j = 0; j < BATCH; j++)
             writer.events[i][j] = contract_event("t", (int64_t)(i * BATCH + j), NULL);
@@ -192,7 +192,7 @@ static void waiting_threads_are_woken_by_an_append(void **state)
 
     (void)state;
     for (size_t i = 0; i < 4; i++) {
-        waiters[i] = (struct waiter){ .store = store, .position = before };
+        waiters[i] = (struct waiter){.store = store, .position = before};
         assert_int_equal(pthread_create(&waiters[i].thread, NULL, wait_for_one, &waiters[i]), 0);
     }
     after = contract_append(store, "a", 2).last_position;

@@ -208,6 +208,19 @@ static void control_characters_never_reach_a_table_raw(void **state)
     assert_out_has("\\u001b[31m \\u009b \\u202e \xc3\xa4\"");
 }
 
+static void the_log_of_the_library_is_shown_to_who_asks(void **state)
+{
+    (void)state;
+    cli_shell("STELE_LOG=trace $STELE append ledger.db a --type t '{}'");
+    assert_cli(0);
+    assert_err_has("stele: info store opened");
+    cli("log", "ledger.db");
+    assert_err_empty();
+    cli_shell("STELE_LOG=loud $STELE log ledger.db");
+    assert_cli(2);
+    assert_err_has("stele: STELE_LOG: 'loud' is not trace, ");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -223,6 +236,7 @@ int main(void)
         cli_test(help_and_version_are_on_standard_output),
         cli_test(control_characters_never_reach_standard_error_raw),
         cli_test(control_characters_never_reach_a_table_raw),
+        cli_test(the_log_of_the_library_is_shown_to_who_asks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

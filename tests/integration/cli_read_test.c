@@ -47,6 +47,29 @@ static void read_shows_a_table(void **state)
     assert_err_empty();
 }
 
+static void tables_are_aligned_by_the_width_of_characters(void **state)
+{
+    (void)state;
+    append("\xe6\x97\xa5\xe6\x9c\xac", "t", "e1", "2026-01-02T10:00:00Z", "1"); /* two characters, four columns */
+    append("na\xc3\xafve-1", "t", "e2", "2026-01-02T10:00:00Z", "2");           /* seven characters and columns */
+    cli("log", "ledger.db");
+    assert_out("POSITION  STREAM   VERSION  TYPE  TIME                  DATA\n"
+               "       1  \xe6\x97\xa5\xe6\x9c\xac           1  t     2026-01-02T10:00:00Z  1\n"
+               "       2  na\xc3\xafve-1        1  t     2026-01-02T10:00:00Z  2\n");
+}
+
+static void long_logs_stay_aligned_over_pages(void **state)
+{
+    (void)state;
+    cli_shell("seq 1000 | $STELE append ledger.db a --type t --time 2026-01-02T10:00:00Z --batch");
+    cli("log", "ledger.db");
+    assert_cli(0);
+    assert_out_has("POSITION  STREAM  VERSION  TYPE  TIME                  DATA\n"
+                   "       1  a             1  t     2026-01-02T10:00:00Z  1\n");
+    assert_out_has("\n    1000  a          1000  t     2026-01-02T10:00:00Z  1000\n");
+    assert_null(strstr(cli_last.out + 1, "POSITION"));
+}
+
 static void read_writes_cloudevents_with_json(void **state)
 {
     (void)state;
@@ -403,6 +426,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cli_test(read_shows_a_table),
+        cli_test(tables_are_aligned_by_the_width_of_characters),
+        cli_test(long_logs_stay_aligned_over_pages),
         cli_test(read_writes_cloudevents_with_json),
         cli_test(log_shows_all_streams_in_order),
         cli_test(log_takes_a_part_of_the_events),

@@ -24,6 +24,7 @@ struct export
 {
     const char *db;
     const char *path; /* NULL for standard output */
+    char *target;     /* the file itself, where the path is a link to it */
     char *temporary;  /* what is written until it is complete; NULL if FILE is no regular file */
     FILE *file;
 };
@@ -68,7 +69,10 @@ static bool is_database(const char *path)
 
 static int open_beside(struct export *export, mode_t mode)
 {
-    if (asprintf(&export->temporary, "%s.XXXXXX", export->path) < 0)
+    export->target = realpath(export->path, NULL);
+    if (export->target == NULL)
+        export->target = tool_text(export->path, strlen(export->path));
+    if (asprintf(&export->temporary, "%s.XXXXXX", export->target) < 0)
         tool_have(NULL);
     const int descriptor = mkostemp(export->temporary, O_CLOEXEC);
     if (descriptor < 0) {
@@ -106,7 +110,7 @@ static int finish_file(struct export *export, int status)
         status = fail_file(export);
     if (export->temporary == NULL)
         return status;
-    if (status == TOOL_DONE && rename(export->temporary, export->path) != 0)
+    if (status == TOOL_DONE && rename(export->temporary, export->target) != 0)
         status = fail_file(export);
     if (status != TOOL_DONE)
         unlink(export->temporary);
@@ -171,6 +175,7 @@ int command_export(int argc, char **argv)
         status = export_all(&export, store);
     if (export.file != NULL)
         status = finish_file(&export, status);
+    free(export.target);
     stele_store_close(store);
     return status;
 }

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "diagnostics.h"
 #include "output.h"
 #include "tool.h"
 
@@ -149,5 +150,7 @@ int main(int argc, char **argv)
         tool_say(NULL, "'%s' is not a command; see `stele --help'", argv[line.command]);
         return TOOL_USAGE;
     }
+    if (!diagnostics_start())
+        return TOOL_USAGE;
     return run_command(command, argc - line.command, argv + line.command);
 }

@@ -29,7 +29,7 @@ struct stele_record {
     struct stele_slice stream; /* NUL-terminated */
     struct stele_slice type;   /* NUL-terminated */
     uint32_t type_version;
-    bool id_is_uuid;           /* id: the 16 bytes of `uuid`, or else the text in `id` */
+    bool id_is_uuid; /* id: the 16 bytes of `uuid`, or else the text in `id` */
     struct stele_uuid uuid;
     struct stele_slice id;
     int64_t time;
@@ -94,7 +94,7 @@ struct stele_scan {
     bool has_until_time;
     int64_t until_time;
     bool backwards;
-    uint64_t limit;              /* records to visit; never 0 */
+    uint64_t limit; /* records to visit; never 0 */
 };
 
 /* How a read ended. `head` and the stream's facts are of the snapshot it read. */

@@ -9,14 +9,13 @@
 static struct stele_record record(const char *id, const char *stream, const char *type)
 {
     return (struct stele_record){
-        .stream = support_slice(stream), .type = support_slice(type), .type_version = 1, .id = support_slice(id)
-    };
+        .stream = support_slice(stream), .type = support_slice(type), .type_version = 1, .id = support_slice(id)};
 }
 
 static bool add(struct memory__log *log, const struct stele_record *records, size_t count,
                 struct stele_appended *result)
 {
-    struct stele_append_member member = { .records = records, .record_count = count };
+    struct stele_append_member member = {.records = records, .record_count = count};
     const bool added = memory__log_add(log, &member);
 
     if (result)
@@ -65,7 +64,7 @@ static void an_addition_that_ran_out_of_memory_leaves_no_trace(void **state)
 static void what_was_seen_stays_where_it_is_while_the_log_grows(void **state)
 {
     struct memory__log log;
-    struct memory__sequence seen = { 0 };
+    struct memory__sequence seen = {0};
     const struct stele_record *first = NULL;
 
     (void)state;

@@ -1,2 +1,20 @@
-# Unit tests. A program joins with `test_programs += tests/unit/sqlite/NAME_test`,
-# `tests_unit_sqlite_NAME_test_SOURCES` and `..._LDADD = $(test_ldadd)`.
+# Unit tests of the SQLite store.
+
+sqlite_tests = \
+	tests/unit/sqlite/open_test
+
+test_programs += $(sqlite_tests)
+
+sqlite_fixture = tests/unit/sqlite/libfixture.a
+if ENABLE_TESTS
+check_LIBRARIES += tests/unit/sqlite/libfixture.a
+endif
+tests_unit_sqlite_libfixture_a_SOURCES = \
+	tests/support/fault_vfs.c \
+	tests/support/fault_vfs.h \
+	tests/unit/sqlite/fixture.c \
+	tests/unit/sqlite/fixture.h
+sqlite_test_ldadd = $(sqlite_fixture) $(test_ldadd)
+
+tests_unit_sqlite_open_test_SOURCES = tests/unit/sqlite/open_test.c
+tests_unit_sqlite_open_test_LDADD = $(sqlite_test_ldadd)

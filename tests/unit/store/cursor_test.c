@@ -44,7 +44,7 @@ static void assert_count(const struct stele_query *query, size_t count)
 
 static void pages_follow_each_other_in_both_directions(void **state)
 {
-    const struct stele_query backwards = { .size = sizeof(backwards), .backwards = true };
+    const struct stele_query backwards = {.size = sizeof(backwards), .backwards = true};
 
     (void)state;
     fake_init(&fake, FAKE_MOST);
@@ -77,8 +77,8 @@ static void later_pages_end_where_the_first_one_saw_the_end(void **state)
 
 static void a_backend_that_stops_early_is_asked_again(void **state)
 {
-    const struct stele_query backwards = { .size = sizeof(backwards), .backwards = true };
-    const struct stele_query limited = { .size = sizeof(limited), .limit = 50 };
+    const struct stele_query backwards = {.size = sizeof(backwards), .backwards = true};
+    const struct stele_query limited = {.size = sizeof(limited), .limit = 50};
 
     (void)state;
     fake_init(&fake, 100);
@@ -92,19 +92,52 @@ static void a_page_is_no_longer_than_its_bytes_allow(void **state)
 {
     enum { LARGE = 100 * 1024 };
     char *bytes = malloc(LARGE);
-    size_t first_page;
+    stele_cursor *cursor;
+    stele_error *error = NULL;
+    stele_status status;
+    uint64_t last = 0;
 
     (void)state;
     assert_non_null(bytes);
     memset(bytes, 0xc0, LARGE);
     fake_init(&fake, 20);
     for (size_t i = 0; i < fake.count; i++)
-        fake.records[i].payload = (struct stele_slice){ bytes, LARGE };
-    stele_cursor *cursor = open_cursor(NULL);
-    first_page = stele_memory_in_use();
-    assert_true(first_page < 5 * LARGE); /* 3 of them pass 256 KiB */
+        fake.records[i].payload = (struct stele_slice){bytes, LARGE};
+    cursor = open_cursor(NULL);
+    assert_true(stele_memory_in_use() < 5 * LARGE); /* 3 of them pass 256 KiB */
+    assert_int_equal(step_on(cursor, &last, &status, &error), 20);
+    assert_ok(status, error);
+    assert_true(stele_memory_in_use() < 5 * LARGE); /* the pages before are gone */
     stele_cursor_close(cursor);
-    assert_count(NULL, 20);
+    free(bytes);
+}
+
+static void a_page_that_ran_out_of_memory_in_its_middle_is_read_again_as_a_whole(void **state)
+{
+    enum { LARGE = 100 * 1024 };
+    char *bytes = malloc(LARGE);
+
+    (void)state;
+    assert_non_null(bytes);
+    memset(bytes, 0xc0, LARGE);
+    fake_init(&fake, 20);
+    for (size_t i = 0; i < fake.count; i++)
+        fake.records[i].payload = (struct stele_slice){bytes, LARGE};
+    for (size_t n = 1; n <= 8; n++) {
+        stele_cursor *cursor = open_cursor(NULL);
+        stele_status status;
+        uint64_t last = 0;
+        size_t count;
+
+        support_fail_allocation(n);
+        count = step_on(cursor, &last, &status, NULL);
+        assert_int_equal(status, STELE_NO_MEMORY);
+        support_fail_allocation(0);
+        assert_int_equal(last, fake_position(count - 1));
+        assert_int_equal(count + step_on(cursor, &last, &status, NULL), 20);
+        assert_int_equal(status, STELE_OK);
+        stele_cursor_close(cursor);
+    }
     free(bytes);
 }
 
@@ -133,8 +166,8 @@ static void a_damaged_row_comes_between_its_neighbours_and_reading_goes_on(void 
 
 static void a_damaged_first_row_does_not_keep_a_cursor_from_opening(void **state)
 {
-    const struct stele_query backwards = { .size = sizeof(backwards), .backwards = true };
-    const struct stele_query *queries[] = { NULL, &backwards };
+    const struct stele_query backwards = {.size = sizeof(backwards), .backwards = true};
+    const struct stele_query *queries[] = {NULL, &backwards};
 
     (void)state;
     for (size_t i = 0; i < 2; i++) {
@@ -198,7 +231,7 @@ static void damage_without_a_place_ends_the_reading(void **state)
 
 static void a_row_that_is_no_message_is_passed_and_counts_for_the_limit(void **state)
 {
-    const struct stele_query limited = { .size = sizeof(limited), .limit = 3 };
+    const struct stele_query limited = {.size = sizeof(limited), .limit = 3};
     stele_cursor *cursor;
     stele_status status;
     uint64_t last = 0;
@@ -267,7 +300,7 @@ static bool count_visit(void *context, const stele_message *lent)
 
 static void a_visit_sees_every_event_without_allocating(void **state)
 {
-    struct visit visit = { .count = 0 };
+    struct visit visit = {.count = 0};
     struct stele_head head;
     stele_error *error = NULL;
 
@@ -282,8 +315,8 @@ static void a_visit_sees_every_event_without_allocating(void **state)
 
 static void a_visit_ends_where_its_visitor_or_limit_says(void **state)
 {
-    const struct stele_query limited = { .size = sizeof(limited), .limit = 20 };
-    struct visit visit = { .stop_at = 11 };
+    const struct stele_query limited = {.size = sizeof(limited), .limit = 20};
+    struct visit visit = {.stop_at = 11};
     struct stele_head head;
     stele_error *error = NULL;
 
@@ -293,7 +326,7 @@ static void a_visit_ends_where_its_visitor_or_limit_says(void **state)
     assert_ok(stele__store_visit(&fake.store, NULL, count_visit, &visit, &head, &error), error);
     assert_int_equal(visit.count, 11);
     assert_int_equal(head.position, fake_position(49));
-    visit = (struct visit){ .count = 0 };
+    visit = (struct visit){.count = 0};
     assert_ok(stele__store_visit(&fake.store, &limited, count_visit, &visit, &head, &error), error);
     assert_int_equal(visit.count, 20);
     assert_int_equal(head.position, fake_position(19));
@@ -301,8 +334,8 @@ static void a_visit_ends_where_its_visitor_or_limit_says(void **state)
 
 static void a_visit_ends_at_damage(void **state)
 {
-    struct visit visit = { .count = 0 };
-    struct stele_head head = { .position = 77 };
+    struct visit visit = {.count = 0};
+    struct stele_head head = {.position = 77};
     stele_error *error = NULL;
 
     (void)state;
@@ -313,7 +346,7 @@ static void a_visit_ends_at_damage(void **state)
     assert_int_equal(head.position, 77);
     fake_init(&fake, 50);
     fake.records[5].payload = support_slice(NULL);
-    visit = (struct visit){ .count = 0 };
+    visit = (struct visit){.count = 0};
     assert_status(STELE_CORRUPT, stele__store_visit(&fake.store, NULL, count_visit, &visit, &head, &error), error);
     assert_int_equal(visit.count, 5);
     assert_int_equal(stele__store_visit(&fake.store, NULL, count_visit, &visit, NULL, NULL), STELE_CORRUPT);
@@ -326,6 +359,7 @@ int main(void)
         support_test(later_pages_end_where_the_first_one_saw_the_end),
         support_test(a_backend_that_stops_early_is_asked_again),
         support_test(a_page_is_no_longer_than_its_bytes_allow),
+        support_test(a_page_that_ran_out_of_memory_in_its_middle_is_read_again_as_a_whole),
         support_test(a_damaged_row_comes_between_its_neighbours_and_reading_goes_on),
         support_test(a_damaged_first_row_does_not_keep_a_cursor_from_opening),
         support_test(several_damaged_rows_are_told_one_by_one),

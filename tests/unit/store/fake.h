@@ -13,18 +13,18 @@ enum { FAKE_MOST = 1000 };
 
 struct fake {
     struct stele_backend backend;
-    struct stele_store store; /* to be handed to the front */
+    struct stele_store store;               /* to be handed to the front */
     struct stele_record records[FAKE_MOST]; /* by position, ascending */
     bool damaged[FAKE_MOST];
     size_t count;
 
-    size_t stop_after;         /* records looked at in one read; 0: all */
-    bool place_unknown;        /* a damaged record's place is not told */
-    stele_status failure;      /* of the read numbered `failing_read` */
-    size_t failing_read;       /* from 1; 0: none */
-    uint64_t faults_below;     /* that the backend's verify finds */
-    size_t reads;              /* calls of read so far */
-    uint64_t greatest_until;   /* of the reads after the first */
+    size_t stop_after;       /* records looked at in one read; 0: all */
+    bool place_unknown;      /* a damaged record's place is not told */
+    stele_status failure;    /* of the read numbered `failing_read` */
+    size_t failing_read;     /* from 1; 0: none */
+    uint64_t faults_below;   /* that the backend's verify finds */
+    size_t reads;            /* calls of read so far */
+    uint64_t greatest_until; /* of the reads after the first */
 };
 
 /* A store of `count` events, 1 to 10, 20 ... positions, all in stream "s", with a payload of nil. */

@@ -5,7 +5,7 @@
 
 #include "store/record.h"
 
-static const struct stele_uuid some_uuid = { { 0x01, 0x92, 0xf0, 0xc4, 0, 0, 0x70, 0, 0x80, 0, 0, 0, 0, 0, 0, 0xaa } };
+static const struct stele_uuid some_uuid = {{0x01, 0x92, 0xf0, 0xc4, 0, 0, 0x70, 0, 0x80, 0, 0, 0, 0, 0, 0, 0xaa}};
 
 static struct stele_record stored_record(void)
 {
@@ -69,7 +69,7 @@ static void the_same_space_may_be_lent_again(void **state)
 
 static void a_message_and_its_record_and_its_lent_message_agree(void **state)
 {
-    const struct stele_raw_message raw = { .kind = STELE_COMMAND, .type = "t", .format = STELE_PAYLOAD_NONE };
+    const struct stele_raw_message raw = {.kind = STELE_COMMAND, .type = "t", .format = STELE_PAYLOAD_NONE};
     struct stele_message_options options = STELE_OPTIONS_INIT(struct stele_message_options);
     stele_message *message = NULL;
     struct stele_record record;
@@ -130,7 +130,7 @@ static void ids_are_compared_by_kind_and_bytes(void **state)
 {
     struct stele_record uuid = stored_record();
     struct stele_record other = stored_record();
-    struct stele_record text = { .id = { (const char *)some_uuid.bytes, sizeof(some_uuid.bytes) } };
+    struct stele_record text = {.id = {(const char *)some_uuid.bytes, sizeof(some_uuid.bytes)}};
     char printed[STELE_UUID_TEXT_SIZE];
 
     (void)state;
@@ -138,6 +138,9 @@ static void ids_are_compared_by_kind_and_bytes(void **state)
     other.uuid.bytes[0]++;
     assert_false(stele__record_same_id(&uuid, &other));
     assert_false(stele__record_same_id(&uuid, &text));
+    memset(&uuid.uuid, 0, sizeof(uuid.uuid)); /* the nil UUID, as the text's record has it unused */
+    assert_false(stele__record_same_id(&uuid, &text));
+    uuid.uuid = some_uuid;
     assert_true(stele__record_same_id(&text, &text));
     assert_slice(stele__record_id(&uuid, printed), "0192f0c4-0000-7000-8000-0000000000aa");
     assert_int_equal(stele__record_id_bytes(&uuid).size, 16);

@@ -86,17 +86,17 @@ static struct stored make_stored(struct stele_record records[4])
     records[1] = record("id-2", "b", "two", 1, 6);
     records[2] = record("id-3", "a", "three", 2, 9);
     records[3] = record("id-4", "a", NULL, 3, 10);
-    return (struct stored){ records, 4, STELE_OK, 0 };
+    return (struct stored){records, 4, STELE_OK, 0};
 }
 
 static struct stele_append_view view_of(struct stored *stored)
 {
-    return (struct stele_append_view){ view_version, view_find, view_behind, stored };
+    return (struct stele_append_view){view_version, view_find, view_behind, stored};
 }
 
 static struct stele_append_member member_of(const struct stele_record *records, size_t count)
 {
-    return (struct stele_append_member){ .records = records, .record_count = count };
+    return (struct stele_append_member){.records = records, .record_count = count};
 }
 
 static void new_ids_are_to_be_written_and_the_result_is_untouched(void **state)
@@ -104,7 +104,7 @@ static void new_ids_are_to_be_written_and_the_result_is_untouched(void **state)
     struct stele_record records[4];
     struct stored stored = make_stored(records);
     const struct stele_append_view view = view_of(&stored);
-    const struct stele_record fresh[] = { record("x", "a", "p", 0, 0), record("y", "a", "p", 0, 0) };
+    const struct stele_record fresh[] = {record("x", "a", "p", 0, 0), record("y", "a", "p", 0, 0)};
     struct stele_append_member member = member_of(fresh, 2);
     bool repeated = true;
 
@@ -121,8 +121,8 @@ static void A6_a_repetition_has_the_first_version_and_positions(void **state)
     struct stele_record records[4];
     struct stored stored = make_stored(records);
     const struct stele_append_view view = view_of(&stored);
-    const struct stele_record again[] = { record("id-1", "a", "one", 0, 0), record("id-2", "b", "two", 0, 0),
-                                          record("id-3", "a", "three", 0, 0) };
+    const struct stele_record again[] = {record("id-1", "a", "one", 0, 0), record("id-2", "b", "two", 0, 0),
+                                         record("id-3", "a", "three", 0, 0)};
     struct stele_append_member member = member_of(again, 3);
     bool repeated = false;
 
@@ -141,7 +141,7 @@ static void A6_a_repetition_that_does_not_hold_the_first_event_did_not_create_th
     struct stele_record records[4];
     struct stored stored = make_stored(records);
     const struct stele_append_view view = view_of(&stored);
-    const struct stele_record again[] = { record("id-2", "b", "two", 0, 0), record("id-3", "a", "three", 0, 0) };
+    const struct stele_record again[] = {record("id-2", "b", "two", 0, 0), record("id-3", "a", "three", 0, 0)};
     struct stele_append_member member = member_of(again, 2);
     bool repeated = false;
 
@@ -164,15 +164,15 @@ static void A6_what_differs_is_id_reuse_and_named(void **state)
         const char *id;
         const char *why;
     } cases[] = {
-        { record("id-1", "b", "one", 0, 0), record("", "", "", 0, 0), 1, "id-1", "another stream" },
-        { other_type, record("", "", "", 0, 0), 1, "id-1", "another type" },
-        { other_version, record("", "", "", 0, 0), 1, "id-1", "another type" },
-        { record("id-1", "a", "ONE", 0, 0), record("", "", "", 0, 0), 1, "id-1", "another payload" },
-        { record("id-1", "a", NULL, 0, 0), record("", "", "", 0, 0), 1, "id-1", "another payload" },
-        { record("id-4", "a", "", 0, 0), record("", "", "", 0, 0), 1, "id-4", "another payload" },
-        { record("id-3", "a", "three", 0, 0), record("id-1", "a", "one", 0, 0), 2, "id-1", "another order" },
-        { record("id-1", "a", "one", 0, 0), record("new", "a", "x", 0, 0), 2, "id-1", "events that are not" },
-        { record("new", "a", "x", 0, 0), record("id-1", "a", "one", 0, 0), 2, "id-1", "events that are not" },
+        {record("id-1", "b", "one", 0, 0), record("", "", "", 0, 0), 1, "id-1", "another stream"},
+        {other_type, record("", "", "", 0, 0), 1, "id-1", "another type"},
+        {other_version, record("", "", "", 0, 0), 1, "id-1", "another type"},
+        {record("id-1", "a", "ONE", 0, 0), record("", "", "", 0, 0), 1, "id-1", "another payload"},
+        {record("id-1", "a", NULL, 0, 0), record("", "", "", 0, 0), 1, "id-1", "another payload"},
+        {record("id-4", "a", "", 0, 0), record("", "", "", 0, 0), 1, "id-4", "another payload"},
+        {record("id-3", "a", "three", 0, 0), record("id-1", "a", "one", 0, 0), 2, "id-1", "another order"},
+        {record("id-1", "a", "one", 0, 0), record("new", "a", "x", 0, 0), 2, "id-1", "events that are not"},
+        {record("new", "a", "x", 0, 0), record("id-1", "a", "one", 0, 0), 2, "id-1", "events that are not"},
     };
     struct stele_record records[4];
     struct stored stored = make_stored(records);
@@ -180,7 +180,7 @@ static void A6_what_differs_is_id_reuse_and_named(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        const struct stele_record given[] = { cases[i].first, cases[i].second };
+        const struct stele_record given[] = {cases[i].first, cases[i].second};
         struct stele_append_member member = member_of(given, cases[i].count);
         bool repeated = true;
 
@@ -198,11 +198,11 @@ static void A4_a_conflict_carries_what_stands_behind_the_expected_version(void *
     struct stored stored = make_stored(records);
     const struct stele_append_view view = view_of(&stored);
     const struct stele_stream_expectation expectations[] = {
-        { support_slice("b"), { STELE_EXPECT_EXISTS, 0 } },
-        { support_slice("a"), { STELE_EXPECT_VERSION, 1 } },
-        { support_slice("c"), { STELE_EXPECT_EXISTS, 0 } },
+        {support_slice("b"), {STELE_EXPECT_EXISTS, 0}},
+        {support_slice("a"), {STELE_EXPECT_VERSION, 1}},
+        {support_slice("c"), {STELE_EXPECT_EXISTS, 0}},
     };
-    struct stele_append_member member = { .expectations = expectations, .expectation_count = 3 };
+    struct stele_append_member member = {.expectations = expectations, .expectation_count = 3};
     const struct stele_conflict *conflict;
 
     (void)state;
@@ -225,11 +225,11 @@ static void A5_a_member_without_records_reports_the_first_stream(void **state)
     struct stored stored = make_stored(records);
     const struct stele_append_view view = view_of(&stored);
     const struct stele_stream_expectation expectations[] = {
-        { support_slice("a"), { STELE_EXPECT_ANY, 0 } },
-        { support_slice("b"), { STELE_EXPECT_VERSION, 1 } },
+        {support_slice("a"), {STELE_EXPECT_ANY, 0}},
+        {support_slice("b"), {STELE_EXPECT_VERSION, 1}},
     };
-    struct stele_append_member member = { .expectations = expectations, .expectation_count = 2 };
-    struct stele_append_member nothing = { .record_count = 0 };
+    struct stele_append_member member = {.expectations = expectations, .expectation_count = 2};
+    struct stele_append_member nothing = {.record_count = 0};
     bool repeated = true;
 
     (void)state;
@@ -245,7 +245,7 @@ static void what_the_view_fails_with_is_passed_on(void **state)
     struct stele_record records[4];
     struct stored stored = make_stored(records);
     const struct stele_append_view view = view_of(&stored);
-    const struct stele_stream_expectation expectation = { support_slice("a"), { STELE_EXPECT_EXISTS, 0 } };
+    const struct stele_stream_expectation expectation = {support_slice("a"), {STELE_EXPECT_EXISTS, 0}};
     const struct stele_record fresh = record("x", "a", "p", 0, 0);
     struct stele_append_member member = member_of(&fresh, 1);
     bool repeated;

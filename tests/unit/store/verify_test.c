@@ -24,8 +24,8 @@ static void note_fault(void *context, const char *text)
 static struct stele_verified assert_faults(uint64_t faults, const char *word)
 {
     struct stele_verify_options options = STELE_OPTIONS_INIT(struct stele_verify_options);
-    struct stele_verified verified = { 0 };
-    struct told told = { .count = 0 };
+    struct stele_verified verified = {0};
+    struct told told = {.count = 0};
     stele_error *error = NULL;
 
     options.fault = note_fault;
@@ -97,6 +97,24 @@ static void a_gap_wider_than_the_unread_rows_is_a_fault_of_its_own(void **state)
     assert_faults(2, "version 6 of stream \"s\" follows version 3");
 }
 
+static void a_row_that_cannot_be_read_explains_one_gap_and_no_second(void **state)
+{
+    (void)state;
+    fake_init(&fake, 10);
+    fake.damaged[3] = true;
+    for (size_t i = 7; i < 10; i++)
+        fake.records[i].version++;
+    assert_faults(2, "position 80: version 9 of stream \"s\" follows version 7");
+}
+
+static void a_position_that_does_not_grow_is_a_fault(void **state)
+{
+    (void)state;
+    fake_init(&fake, 5);
+    fake.records[2].position = fake.records[1].position;
+    assert_faults(1, "position 20 follows position 20");
+}
+
 static void a_payload_that_does_not_decode_is_a_fault(void **state)
 {
     (void)state;
@@ -145,7 +163,7 @@ static void damage_without_a_place_ends_the_check_with_its_fault(void **state)
 
 static void failing_to_check_is_not_a_fault(void **state)
 {
-    struct stele_verified verified = { .faults = 77 };
+    struct stele_verified verified = {.faults = 77};
     stele_error *error = NULL;
 
     (void)state;
@@ -185,6 +203,8 @@ int main(void)
         support_test(a_version_that_comes_twice_or_starts_late_is_a_fault),
         support_test(a_row_that_cannot_be_read_is_one_fault_and_not_a_gap_as_well),
         support_test(a_gap_wider_than_the_unread_rows_is_a_fault_of_its_own),
+        support_test(a_row_that_cannot_be_read_explains_one_gap_and_no_second),
+        support_test(a_position_that_does_not_grow_is_a_fault),
         support_test(a_payload_that_does_not_decode_is_a_fault),
         support_test(names_that_could_not_be_written_are_faults),
         support_test(faults_below_are_counted_with_the_rest),

@@ -1,0 +1,74 @@
+/*
+ * Sleeping on a word, by system. See futex.h for how it is used.
+ *
+ * What can fail: making the portable one, when the system is out of memory.
+ */
+#include "base/futex.h"
+
+#ifndef STELE__FUTEX_PORTABLE
+
+#include <limits.h>
+#include <linux/futex.h>
+#include <stddef.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+bool stele__futex_init(struct stele__futex *futex)
+{
+    atomic_init(&futex->word, 0);
+    return true;
+}
+
+void stele__futex_fini(struct stele__futex *futex)
+{
+    (void)futex;
+}
+
+void stele__futex_wait(struct stele__futex *futex, uint32_t seen)
+{
+    syscall(SYS_futex, &futex->word, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
+}
+
+void stele__futex_wake(struct stele__futex *futex)
+{
+    atomic_fetch_add_explicit(&futex->word, 1, memory_order_release);
+    syscall(SYS_futex, &futex->word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+}
+
+#else
+
+bool stele__futex_init(struct stele__futex *futex)
+{
+    atomic_init(&futex->word, 0);
+    if (pthread_mutex_init(&futex->mutex, NULL) != 0)
+        return false;
+    if (pthread_cond_init(&futex->changed, NULL) == 0)
+        return true;
+    pthread_mutex_destroy(&futex->mutex);
+    return false;
+}
+
+void stele__futex_fini(struct stele__futex *futex)
+{
+    pthread_cond_destroy(&futex->changed);
+    pthread_mutex_destroy(&futex->mutex);
+}
+
+void stele__futex_wait(struct stele__futex *futex, uint32_t seen)
+{
+    pthread_mutex_lock(&futex->mutex);
+    if (stele__futex_read(futex) == seen)
+        pthread_cond_wait(&futex->changed, &futex->mutex);
+    pthread_mutex_unlock(&futex->mutex);
+}
+
+void stele__futex_wake(struct stele__futex *futex)
+{
+    /* Under the mutex: a sleeper has either seen the change or is waiting for it. */
+    pthread_mutex_lock(&futex->mutex);
+    atomic_fetch_add_explicit(&futex->word, 1, memory_order_release);
+    pthread_cond_broadcast(&futex->changed);
+    pthread_mutex_unlock(&futex->mutex);
+}
+
+#endif
