@@ -273,9 +273,9 @@ static double append_async(void *context)
         const struct stele_write write = {name, message};
 
         stream_name(i % BARE_STREAMS, name);
-        bench_must(
-            stele_append_async(subject->store, &(struct stele_batch){&write, 1, NULL, 0}, check_done, NULL, &error),
-            error, "append");
+        bench_must(stele_append_async(subject->store, &(struct stele_batch){.writes = &write, .write_count = 1},
+                                      check_done, NULL, &error),
+                   error, "append");
         stele_message_unref(message);
     }
     bench_must(stele_flush(subject->store, &error), error, "flush");

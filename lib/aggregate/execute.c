@@ -37,7 +37,7 @@ struct execution {
 static stele_status check_version(const struct stele_execution *execution, uint64_t version, stele_error **error)
 {
     const struct stele_expectation expectation = {execution->stream, stele_expect_version(version)};
-    const struct stele_batch batch = {NULL, 0, &expectation, 1};
+    const struct stele_batch batch = {.expectations = &expectation, .expectation_count = 1};
 
     return stele_append_batch(execution->repository->store, &batch, NULL, error);
 }

@@ -60,7 +60,10 @@ static stele_status append(stele_instance *const *instances, size_t count, struc
     stele__vector_init(&writes, sizeof(struct stele_write));
     stele__vector_init(&expectations, sizeof(struct stele_expectation));
     if (fill_batch(instances, count, &writes, &expectations)) {
-        const struct stele_batch batch = {writes.items, writes.count, expectations.items, expectations.count};
+        const struct stele_batch batch = {.writes = writes.items,
+                                          .write_count = writes.count,
+                                          .expectations = expectations.items,
+                                          .expectation_count = expectations.count};
 
         status = stele_append_batch(instances[0]->repository->store, &batch, result, error);
     } else {

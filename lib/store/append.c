@@ -288,7 +288,8 @@ stele_status stele_append(stele_store *store, const char *stream, struct stele_e
 {
     const struct stele_write write = {stream, event};
     const struct stele_expectation expectation = {stream, expected};
-    const struct stele_batch batch = {&write, 1, &expectation, 1};
+    const struct stele_batch batch = {
+        .writes = &write, .write_count = 1, .expectations = &expectation, .expectation_count = 1};
 
     return stele_append_batch(store, &batch, result, error);
 }

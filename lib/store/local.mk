@@ -14,6 +14,7 @@ libstele_core_la_SOURCES += \
 	lib/store/rules.c \
 	lib/store/scan.c \
 	lib/store/scan.h \
+	lib/store/snapshot.c \
 	lib/store/store.c \
 	lib/store/store.h \
 	lib/store/url.c \

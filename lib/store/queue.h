@@ -57,7 +57,8 @@ struct stele__queue {
     size_t events_limit;
     size_t bytes_limit;
     struct stele__futex words[STELE__WORD_COUNT];
-    pthread_t committer; /* if `started` */
+    pthread_t committer;  /* if `started` */
+    pthread_mutex_t gate; /* held while the backend writes */
 
     pthread_mutex_t mutex; /* guards what follows */
     struct stele__queue_list waiting;
@@ -98,6 +99,10 @@ void stele__queue_append(struct stele__queue *queue, struct stele__queue_entry *
  * the entry is the caller's.
  */
 stele_status stele__queue_push(struct stele__queue *queue, struct stele__queue_entry *entry, stele_error **error);
+
+/* Between the two no group is with the backend: for what else writes to it. Deliver functions may do so too. */
+void stele__queue_enter(struct stele__queue *queue);
+void stele__queue_leave(struct stele__queue *queue);
 
 /* Wait until all pushed before is delivered. STELE_INVALID in a deliver function, which would wait for itself. */
 stele_status stele__queue_flush(struct stele__queue *queue, stele_error **error);

@@ -26,6 +26,25 @@ stele_status stele__store_check(const stele_store *store, stele_error **error)
     return STELE_OK;
 }
 
+stele_status stele__store_check_writable(const stele_store *store, stele_error **error)
+{
+    const stele_status status = stele__store_check(store, error);
+
+    if (status == STELE_OK && store->read_only)
+        return stele__fail(error, STELE_READ_ONLY, "the store was opened for reading only");
+    return status;
+}
+
+void stele__store_enter(stele_store *store)
+{
+    stele__queue_enter(&store->queue);
+}
+
+void stele__store_leave(stele_store *store)
+{
+    stele__queue_leave(&store->queue);
+}
+
 stele_status stele__store_check_stream(struct stele_slice name, stele_error **error)
 {
     if (!name.data)

@@ -21,6 +21,9 @@ struct stele_store {
 /* STELE_INVALID for NULL, STELE_FORKED in a child of the process that opened the store. */
 stele_status stele__store_check(const stele_store *store, stele_error **error);
 
+/* The same, and STELE_READ_ONLY for a store that was opened for reading. */
+stele_status stele__store_check_writable(const stele_store *store, stele_error **error);
+
 /* The name of a stream as an argument: stele__name_check() with "stream" in the error. */
 stele_status stele__store_check_stream(struct stele_slice name, stele_error **error);
 
@@ -35,5 +38,32 @@ stele_status stele__store_check_stream(struct stele_slice name, stele_error **er
 typedef bool stele__message_visit(void *context, const stele_message *lent);
 stele_status stele__store_visit(stele_store *store, const struct stele_query *query, stele__message_visit *visit,
                                 void *context, struct stele_head *head, stele_error **error);
+
+/* The gate of whatever writes besides appends: between the two no append is with the backend. */
+void stele__store_enter(stele_store *store);
+void stele__store_leave(stele_store *store);
+
+/* --- Snapshots ------------------------------------------------------------------- */
+
+/*
+ * Visit the snapshot of a stream, lent for the call; no visit if there is none.
+ * One that cannot be read (its row or its page is damaged) is logged and not
+ * visited either, but `*damaged` is set: worth counting, and worth a new one.
+ * `visit` must not call the store; what it returns is of no account. Thread-safe.
+ */
+stele_status stele__store_load_snapshot(stele_store *store, struct stele_slice stream, stele_snapshot_visit *visit,
+                                        void *context, bool *damaged, stele_error **error);
+
+/*
+ * Keep a snapshot in place of the stored one. A stored one that is newer, sound
+ * and of the same fingerprint stays (STELE_OK). STELE_NOT_FOUND if the stream is
+ * missing, STELE_INVALID if the snapshot's version is beyond the stream's,
+ * STELE_READ_ONLY; STELE_BUSY, STELE_FULL, STELE_IO and the like as in an append.
+ * Waits for the appends before it. Thread-safe.
+ */
+stele_status stele__store_save_snapshot(stele_store *store, const struct stele_snapshot *snapshot, stele_error **error);
+
+/* Delete the snapshot of a stream, if it has one; with an absent `stream` every snapshot. */
+stele_status stele__store_drop_snapshot(stele_store *store, struct stele_slice stream, stele_error **error);
 
 #endif

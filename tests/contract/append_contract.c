@@ -89,7 +89,7 @@ static void A1_two_expectations_on_one_stream_are_invalid(void **state)
     enum { MANY = 40 };
     struct stele_expectation expectations[MANY];
     char names[MANY][8];
-    struct stele_batch batch = {NULL, 0, expectations, 2};
+    struct stele_batch batch = {.expectations = expectations, .expectation_count = 2};
     stele_store *store = contract_open();
     stele_error *error = NULL;
 
@@ -168,7 +168,9 @@ static void A2_a_batch_over_several_streams_is_contiguous_and_in_order(void **st
     (void)state;
     contract_append(store, "a", 0);
     make_batch(&five, streams, 1);
-    assert_ok(stele_append_batch(store, &(struct stele_batch){five.writes, BATCH, NULL, 0}, &result, &error), error);
+    assert_ok(
+        stele_append_batch(store, &(struct stele_batch){.writes = five.writes, .write_count = BATCH}, &result, &error),
+        error);
     store = contract_reopen(store);
     assert_int_equal(contract_read(store, NULL, seen, 8, NULL), 6);
     for (size_t i = 0; i < 6; i++) {
@@ -201,13 +203,23 @@ static void A2_one_unmet_expectation_of_many_writes_nothing(void **state)
     contract_append(store, "a", 100);
     make_batch(&five, streams, 1);
     assert_failure(STELE_CONFLICT,
-                   stele_append_batch(store, &(struct stele_batch){five.writes, BATCH, expectations, 3}, NULL, &error),
+                   stele_append_batch(store,
+                                      &(struct stele_batch){.writes = five.writes,
+                                                            .write_count = BATCH,
+                                                            .expectations = expectations,
+                                                            .expectation_count = 3},
+                                      NULL, &error),
                    error);
     assert_string_equal(stele_error_conflict(error)->stream, "c");
     stele_error_free(error);
     error = NULL;
     assert_numbers(store, NULL, 100);
-    assert_ok(stele_append_batch(store, &(struct stele_batch){five.writes, BATCH, expectations, 2}, NULL, &error),
+    assert_ok(stele_append_batch(store,
+                                 &(struct stele_batch){.writes = five.writes,
+                                                       .write_count = BATCH,
+                                                       .expectations = expectations,
+                                                       .expectation_count = 2},
+                                 NULL, &error),
               error);
     assert_numbers(store, NULL, 100, 1, 2, 3, 4, 5);
     free_batch(&five);
@@ -225,13 +237,22 @@ static void A2_expectations_on_streams_that_are_not_written_are_enforced(void **
 
     (void)state;
     contract_append(store, "guard", 1);
-    assert_failure(STELE_CONFLICT, stele_append_batch(store, &(struct stele_batch){&write, 1, &unmet, 1}, NULL, &error),
-                   error);
+    assert_failure(
+        STELE_CONFLICT,
+        stele_append_batch(
+            store,
+            &(struct stele_batch){.writes = &write, .write_count = 1, .expectations = &unmet, .expectation_count = 1},
+            NULL, &error),
+        error);
     assert_string_equal(stele_error_conflict(error)->stream, "guard");
     stele_error_free(error);
     error = NULL;
     assert_no_events(store, QUERY(.stream = "a"));
-    assert_ok(stele_append_batch(store, &(struct stele_batch){&write, 1, &met, 1}, NULL, &error), error);
+    assert_ok(stele_append_batch(store,
+                                 &(struct stele_batch){
+                                     .writes = &write, .write_count = 1, .expectations = &met, .expectation_count = 1},
+                                 NULL, &error),
+              error);
     assert_numbers(store, QUERY(.stream = "a"), 2);
     assert_int_equal(contract_version(store, "guard"), 1);
     stele_message_unref(event);
@@ -248,14 +269,21 @@ static void ORX_15_a_batch_is_atomic_keeps_its_order_and_may_be_empty(void **sta
 
     (void)state;
     make_batch(&five, streams, 1);
-    assert_ok(stele_append_batch(store, &(struct stele_batch){five.writes, BATCH, &expectation, 1}, NULL, &error),
+    assert_ok(stele_append_batch(store,
+                                 &(struct stele_batch){.writes = five.writes,
+                                                       .write_count = BATCH,
+                                                       .expectations = &expectation,
+                                                       .expectation_count = 1},
+                                 NULL, &error),
               error);
-    assert_ok(stele_append_batch(store, &(struct stele_batch){NULL, 0, NULL, 0}, NULL, &error), error);
+    assert_ok(stele_append_batch(store, &(struct stele_batch){.writes = NULL}, NULL, &error), error);
     free_batch(&five);
     make_batch(&five, streams, 6);
     five.writes[4].stream = ""; /* the last one cannot be written: nor are the four before it */
-    assert_failure(STELE_INVALID,
-                   stele_append_batch(store, &(struct stele_batch){five.writes, BATCH, NULL, 0}, NULL, &error), error);
+    assert_failure(
+        STELE_INVALID,
+        stele_append_batch(store, &(struct stele_batch){.writes = five.writes, .write_count = BATCH}, NULL, &error),
+        error);
     assert_message(error, "event 5");
     stele_error_free(error);
     assert_numbers(store, QUERY(.stream = "order"), 1, 2, 3, 4, 5);
@@ -360,15 +388,21 @@ static void A5_appending_nothing_keeps_to_the_expectations(void **state)
     (void)state;
     contract_append(store, "a", 1);
     contract_append(store, "a", 2);
-    assert_ok(stele_append_batch(store, &(struct stele_batch){NULL, 0, met, 2}, &result, &error), error);
+    assert_ok(
+        stele_append_batch(store, &(struct stele_batch){.expectations = met, .expectation_count = 2}, &result, &error),
+        error);
     assert_int_equal(result.version, 2);
     assert_int_equal(result.first_position, 0);
     assert_int_equal(result.last_position, 0);
     assert_false(result.created || result.repeated);
-    assert_ok(stele_append_batch(store, &(struct stele_batch){NULL, 0, &whatever, 1}, &result, &error), error);
+    assert_ok(stele_append_batch(store, &(struct stele_batch){.expectations = &whatever, .expectation_count = 1},
+                                 &result, &error),
+              error);
     assert_int_equal(result.version, 2);
-    assert_status(STELE_CONFLICT, stele_append_batch(store, &(struct stele_batch){NULL, 0, &unmet, 1}, NULL, &error),
-                  error);
+    assert_status(
+        STELE_CONFLICT,
+        stele_append_batch(store, &(struct stele_batch){.expectations = &unmet, .expectation_count = 1}, NULL, &error),
+        error);
     store = contract_reopen(store);
     assert_numbers(store, NULL, 1, 2);
     assert_int_equal(contract_version(store, "b"), 0);

@@ -133,7 +133,7 @@ static void until_time_is_inclusive_and_looks_at_each_event(void **state)
 static void filters_that_match_rarely_cross_pages(void **state)
 {
     stele_store *store = contract_open();
-    struct stele_batch batch = {NULL, 0, NULL, 0};
+    struct stele_batch batch = {.writes = NULL};
     stele_message *events[1000];
     struct stele_write writes[1000];
     struct stele_head head;

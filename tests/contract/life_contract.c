@@ -57,18 +57,19 @@ static void missing_arguments_are_named(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
         assert_int_equal(calls[i].status, STELE_INVALID);
-    assert_failure(STELE_INVALID, stele_append_batch(store, &(struct stele_batch){&nothing, 1, NULL, 0}, NULL, &error),
+    assert_failure(STELE_INVALID,
+                   stele_append_batch(store, &(struct stele_batch){.writes = &nothing, .write_count = 1}, NULL, &error),
                    error);
     assert_string_equal(stele_error_get(error, "argument"), "event");
     stele_error_free(error);
     error = NULL;
-    assert_failure(STELE_INVALID, stele_append_batch(store, &(struct stele_batch){NULL, 1, NULL, 0}, NULL, &error),
+    assert_failure(STELE_INVALID, stele_append_batch(store, &(struct stele_batch){.write_count = 1}, NULL, &error),
                    error);
     assert_string_equal(stele_error_get(error, "argument"), "batch.writes");
     stele_error_free(error);
     error = NULL;
-    assert_failure(STELE_INVALID, stele_append_batch(store, &(struct stele_batch){NULL, 0, NULL, 1}, NULL, &error),
-                   error);
+    assert_failure(STELE_INVALID,
+                   stele_append_batch(store, &(struct stele_batch){.expectation_count = 1}, NULL, &error), error);
     assert_string_equal(stele_error_get(error, "argument"), "batch.expectations");
     stele_error_free(error);
     stele_store_close(store);
@@ -166,7 +167,7 @@ static void a_store_opened_for_reading_refuses_appends(void **state)
     store = contract_open_with(&options);
     assert_numbers(store, NULL, 1);
     assert_status(STELE_READ_ONLY, contract_try(store, "a", stele_expect_any(), 2, &error), error);
-    assert_status(STELE_READ_ONLY, stele_append_batch(store, &(struct stele_batch){NULL, 0, NULL, 0}, NULL, &error),
+    assert_status(STELE_READ_ONLY, stele_append_batch(store, &(struct stele_batch){.writes = NULL}, NULL, &error),
                   error);
     assert_numbers(store, NULL, 1);
     stele_store_close(store);
@@ -324,7 +325,10 @@ static void assert_whole_or_absent(stele_store *store)
 static stele_status open_append_read_close(void *context, stele_error **error)
 {
     struct attempt *attempt = context;
-    const struct stele_batch batch = {attempt->writes, BATCH, attempt->expectations, BATCH};
+    const struct stele_batch batch = {.writes = attempt->writes,
+                                      .write_count = BATCH,
+                                      .expectations = attempt->expectations,
+                                      .expectation_count = BATCH};
     const stele_message *lent = NULL;
     stele_cursor *cursor = NULL;
     stele_store *store = NULL;
@@ -358,7 +362,10 @@ static void running_out_of_memory_anywhere_is_an_error_and_leaks_nothing(void **
 static void an_append_that_ran_out_of_memory_wrote_nothing_and_can_be_repeated(void **state)
 {
     struct attempt attempt;
-    const struct stele_batch batch = {attempt.writes, BATCH, attempt.expectations, BATCH};
+    const struct stele_batch batch = {.writes = attempt.writes,
+                                      .write_count = BATCH,
+                                      .expectations = attempt.expectations,
+                                      .expectation_count = BATCH};
     struct stele_appended result = {0};
     stele_store *store = contract_open();
     stele_error *error = NULL;

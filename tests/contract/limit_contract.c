@@ -234,13 +234,16 @@ static void a_batch_has_at_most_10000_events(void **state)
         events[i] = contract_event("t", (int64_t)i, NULL);
         writes[i] = (struct stele_write){"a", events[i]};
     }
-    assert_failure(STELE_LIMIT, stele_append_batch(store, &(struct stele_batch){writes, count, NULL, 0}, NULL, &error),
-                   error);
+    assert_failure(
+        STELE_LIMIT,
+        stele_append_batch(store, &(struct stele_batch){.writes = writes, .write_count = count}, NULL, &error), error);
     assert_string_equal(stele_error_get(error, "limit"), "10000");
     stele_error_free(error);
     error = NULL;
     assert_int_equal(contract_count(store, NULL), 0);
-    assert_ok(stele_append_batch(store, &(struct stele_batch){writes, count - 1, NULL, 0}, &result, &error), error);
+    assert_ok(
+        stele_append_batch(store, &(struct stele_batch){.writes = writes, .write_count = count - 1}, &result, &error),
+        error);
     assert_int_equal(result.version, STELE_BATCH_EVENTS_MAX);
     assert_int_equal(result.last_position - result.first_position, STELE_BATCH_EVENTS_MAX - 1);
     store = contract_reopen(store);
@@ -267,8 +270,10 @@ static void a_batch_has_at_most_32_MiB(void **state)
         events[i] = event_of_size(i < FULL ? STELE_PAYLOAD_DEFAULT : 1);
         writes[i] = (struct stele_write){"a", events[i]};
     }
-    assert_failure(STELE_LIMIT,
-                   stele_append_batch(store, &(struct stele_batch){writes, FULL + 1, NULL, 0}, NULL, &error), error);
+    assert_failure(
+        STELE_LIMIT,
+        stele_append_batch(store, &(struct stele_batch){.writes = writes, .write_count = FULL + 1}, NULL, &error),
+        error);
     bytes = strtoull(stele_error_get(error, "actual"), NULL, 10) - STELE_BATCH_BYTES_MAX;
     assert_true(bytes > FULL + 1);
     stele_error_free(error);
@@ -279,15 +284,18 @@ static void a_batch_has_at_most_32_MiB(void **state)
     events[FULL] = event_of_size(2);
     writes[FULL - 1].event = events[FULL - 1];
     writes[FULL].event = events[FULL];
-    assert_failure(STELE_LIMIT,
-                   stele_append_batch(store, &(struct stele_batch){writes, FULL + 1, NULL, 0}, NULL, &error), error);
+    assert_failure(
+        STELE_LIMIT,
+        stele_append_batch(store, &(struct stele_batch){.writes = writes, .write_count = FULL + 1}, NULL, &error),
+        error);
     assert_int_equal(strtoull(stele_error_get(error, "actual"), NULL, 10), STELE_BATCH_BYTES_MAX + 1);
     stele_error_free(error);
     error = NULL;
     stele_message_unref(events[FULL]);
     events[FULL] = event_of_size(1);
     writes[FULL].event = events[FULL];
-    assert_ok(stele_append_batch(store, &(struct stele_batch){writes, FULL + 1, NULL, 0}, NULL, &error), error);
+    assert_ok(stele_append_batch(store, &(struct stele_batch){.writes = writes, .write_count = FULL + 1}, NULL, &error),
+              error);
     assert_int_equal(contract_count(store, NULL), FULL + 1);
     for (size_t i = 0; i <= FULL; i++)
         stele_message_unref(events[i]);

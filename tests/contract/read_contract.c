@@ -24,7 +24,8 @@ static void fill_long(stele_store *store, const char *stream, int64_t first, siz
         events[i] = contract_event("thing.happened", first + (int64_t)i, NULL);
         writes[i] = (struct stele_write){stream, events[i]};
     }
-    assert_ok(stele_append_batch(store, &(struct stele_batch){writes, count, NULL, 0}, NULL, &error), error);
+    assert_ok(stele_append_batch(store, &(struct stele_batch){.writes = writes, .write_count = count}, NULL, &error),
+              error);
     for (size_t i = 0; i < count; i++)
         stele_message_unref(events[i]);
 }

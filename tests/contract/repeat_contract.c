@@ -32,7 +32,7 @@ static stele_status append_ids(stele_store *store, const char *stream, size_t co
         events[i] = event_with_id(ids[i], "thing.happened", (int64_t)i + 1);
         writes[i] = (struct stele_write){stream, events[i]};
     }
-    status = stele_append_batch(store, &(struct stele_batch){writes, count, NULL, 0}, result, error);
+    status = stele_append_batch(store, &(struct stele_batch){.writes = writes, .write_count = count}, result, error);
     for (size_t i = 0; i < count; i++)
         stele_message_unref(events[i]);
     return status;
@@ -146,7 +146,8 @@ static void A6_another_order_is_id_reuse(void **state)
 
     (void)state;
     assert_ok(append_ids(store, "a", 2, NULL, &error), error);
-    assert_status(STELE_ID_REUSE, stele_append_batch(store, &(struct stele_batch){writes, 2, NULL, 0}, NULL, &error),
+    assert_status(STELE_ID_REUSE,
+                  stele_append_batch(store, &(struct stele_batch){.writes = writes, .write_count = 2}, NULL, &error),
                   error);
     assert_numbers(store, NULL, 1, 2);
     stele_message_unref(events[0]);
@@ -247,17 +248,21 @@ static void A6_the_same_id_twice_in_one_batch_is_invalid(void **state)
         events[i] = i % 39 ? contract_event("t", (int64_t)i, NULL) : event_with_id(ids[0], "t", (int64_t)i);
         writes[i] = (struct stele_write){"a", events[i]};
     }
-    assert_failure(STELE_INVALID, stele_append_batch(store, &(struct stele_batch){writes, MANY, NULL, 0}, NULL, &error),
-                   error);
+    assert_failure(
+        STELE_INVALID,
+        stele_append_batch(store, &(struct stele_batch){.writes = writes, .write_count = MANY}, NULL, &error), error);
     assert_string_equal(stele_error_get(error, "id"), ids[0]);
     stele_error_free(error);
     error = NULL;
     writes[1] = writes[0];
     writes[1].stream = "b";
-    assert_status(STELE_INVALID, stele_append_batch(store, &(struct stele_batch){writes, 2, NULL, 0}, NULL, &error),
+    assert_status(STELE_INVALID,
+                  stele_append_batch(store, &(struct stele_batch){.writes = writes, .write_count = 2}, NULL, &error),
                   error);
     assert_int_equal(contract_count(store, NULL), 0);
-    assert_ok(stele_append_batch(store, &(struct stele_batch){writes + 1, MANY - 2, NULL, 0}, NULL, &error), error);
+    assert_ok(
+        stele_append_batch(store, &(struct stele_batch){.writes = writes + 1, .write_count = MANY - 2}, NULL, &error),
+        error);
     for (size_t i = 0; i < MANY; i++)
         stele_message_unref(events[i]);
     stele_store_close(store);
@@ -297,7 +302,7 @@ static void A6_a_large_batch_may_have_texts_for_ids(void **state)
     enum { MANY = 40 };
     stele_message *events[MANY];
     struct stele_write writes[MANY];
-    const struct stele_batch batch = {writes, MANY, NULL, 0};
+    const struct stele_batch batch = {.writes = writes, .write_count = MANY};
     struct stele_appended again = {0};
     stele_store *store = contract_open();
     stele_error *error = NULL;
@@ -330,14 +335,17 @@ static void A6_two_streams_in_one_batch_repeat_as_one(void **state)
 
     (void)state;
     contract_append(store, "b", 0);
-    assert_ok(stele_append_batch(store, &(struct stele_batch){writes, 2, NULL, 0}, &first, &error), error);
-    assert_ok(stele_append_batch(store, &(struct stele_batch){writes, 2, NULL, 0}, &again, &error), error);
+    assert_ok(stele_append_batch(store, &(struct stele_batch){.writes = writes, .write_count = 2}, &first, &error),
+              error);
+    assert_ok(stele_append_batch(store, &(struct stele_batch){.writes = writes, .write_count = 2}, &again, &error),
+              error);
     assert_true(again.repeated);
     assert_int_equal(again.version, 2);
     assert_int_equal(again.first_position, first.first_position);
     assert_int_equal(again.last_position, first.last_position);
     assert_false(again.created);
-    assert_status(STELE_ID_REUSE, stele_append_batch(store, &(struct stele_batch){swapped, 2, NULL, 0}, NULL, &error),
+    assert_status(STELE_ID_REUSE,
+                  stele_append_batch(store, &(struct stele_batch){.writes = swapped, .write_count = 2}, NULL, &error),
                   error);
     stele_message_unref(events[0]);
     stele_message_unref(events[1]);

@@ -126,8 +126,8 @@ static void *write_batches(void *context)
 
         for (size_t j = 0; j < BATCH; j++)
             writes[j] = (struct stele_write){j % 2 ? "a" : "b", writer->events[i][j]};
-        const stele_status status =
-            stele_append_batch(writer->store, &(struct stele_batch){writes, BATCH, NULL, 0}, NULL, NULL);
+        const stele_status status = stele_append_batch(
+            writer->store, &(struct stele_batch){.writes = writes, .write_count = BATCH}, NULL, NULL);
         if (status != STELE_OK)
             writer->failure = status;
     }

@@ -173,7 +173,8 @@ static int store_events(const struct append *append, const struct collected *col
     for (size_t i = 0; i < collected->count; i++)
         writes[i] = (struct stele_write){append->stream, collected->events[i]};
     const struct stele_expectation expectation = {append->stream, append->expected};
-    const struct stele_batch batch = {writes, collected->count, &expectation, 1};
+    const struct stele_batch batch = {
+        .writes = writes, .write_count = collected->count, .expectations = &expectation, .expectation_count = 1};
     struct stele_appended result;
     stele_error *error = NULL;
     int status = TOOL_DONE;

@@ -47,12 +47,17 @@ struct stele_command_record {
     bool id_is_uuid; /* as in struct stele_record */
     struct stele_uuid uuid;
     struct stele_slice id;
-    uint8_t digest[16];           /* of the command's type, type version and payload */
+    uint8_t digest[16];           /* of what the command says; a backend only compares it */
     struct stele_slice rejection; /* absent: accepted */
     int64_t time;
-    uint64_t version; /* the outcome: set by the backend when it appends */
-    uint64_t first_position;
-    uint64_t last_position;
+    struct stele_appended outcome; /* set by the backend when it appends; without `replayed` and `repeated` */
+};
+
+/* A place in the ledger's order: by time, then by the order of remembering. */
+struct stele_command_mark {
+    bool found;
+    int64_t time;
+    uint64_t number;
 };
 
 /* The state of a stream at a version: a cache that may be lost at any time. */
@@ -74,8 +79,8 @@ struct stele_append_member {
     size_t record_count;
     const struct stele_stream_expectation *expectations;
     size_t expectation_count;
-    /* Remembered in the same transaction; NULL: none. Looked up before all else: a known id with the same digest is
-     * STELE_OK with `result.replayed`, or STELE_REJECTED with the text; with another digest STELE_ID_REUSE. */
+    /* Remembered in the same transaction if the member is STELE_OK; NULL: none. Looked up before all else: see
+     * stele_append_rules_command(). Its `outcome` is not read. */
     const struct stele_command_record *command;
 
     stele_status status;
@@ -194,17 +199,22 @@ struct stele_store_ops {
     stele_status (*find_command)(struct stele_backend *backend, const struct stele_command_record *wanted,
                                  stele_command_visit *visit, void *context, stele_error **error);
 
-    /* Forget entries; see stele_forget_commands(). One thread at a time with append: the front sees to it. At most
-     * `most` of them in one call; `*forgotten` tells how many. */
-    stele_status (*forget_commands)(struct stele_backend *backend, const struct stele_retention *retention,
-                                    uint64_t most, uint64_t *forgotten, stele_error **error);
+    /* Find how far a retention, which has a member at least, reaches; `out->found` is false if it lets nothing go. */
+    stele_status (*mark_commands)(struct stele_backend *backend, const struct stele_retention *retention,
+                                  struct stele_command_mark *out, stele_error **error);
 
-    /* Visit the snapshot of a stream; no visit if there is none, or if its row is damaged. */
-    stele_status (*load_snapshot)(struct stele_backend *backend, struct stele_slice stream,
-                                  stele_snapshot_visit *visit, void *context, stele_error **error);
+    /* Forget the oldest entries up to and with a mark, at most `most` of them; `*forgotten` tells how many. One thread
+     * at a time with append: the front sees to it. */
+    stele_status (*forget_commands)(struct stele_backend *backend, const struct stele_command_mark *mark, uint64_t most,
+                                    uint64_t *forgotten, stele_error **error);
 
-    /* Keep a snapshot in place of an older one (a newer one stays). One thread at a time with append: the front sees
-     * to it. Need not be durable. STELE_NOT_FOUND if the stream is missing. */
+    /* Visit the snapshot of a stream; no visit if there is none. STELE_CORRUPT if its row is damaged. */
+    stele_status (*load_snapshot)(struct stele_backend *backend, struct stele_slice stream, stele_snapshot_visit *visit,
+                                  void *context, stele_error **error);
+
+    /* Keep a snapshot in place of the stored one, unless that is newer, sound and of the same fingerprint. One thread
+     * at a time with append: the front sees to it. Need not be durable. STELE_NOT_FOUND if the stream is missing,
+     * STELE_INVALID if it is shorter than the snapshot's version. */
     stele_status (*save_snapshot)(struct stele_backend *backend, const struct stele_snapshot *snapshot,
                                   stele_error **error);
 
@@ -225,8 +235,20 @@ struct stele_append_view {
     /* Up to 16 events of a stream behind a version, oldest first. */
     stele_status (*behind)(void *context, struct stele_slice stream, uint64_t version, struct stele_conflict *conflict,
                            stele_error **error);
+    /* The remembered command with the id of `wanted`. */
+    stele_status (*command)(void *context, const struct stele_command_record *wanted, struct stele_command_record *out,
+                            bool *found, stele_error **error);
     void *context;
 };
+
+/*
+ * Was the member's command, if it has one, handled before? STELE_OK with
+ * `*replayed` false if not; with `*replayed` true and `member->result` filled
+ * with the first outcome if it was accepted; STELE_REJECTED with the first text
+ * if it was refused; STELE_ID_REUSE if the id is that of another command.
+ */
+STELE_API stele_status stele_append_rules_command(const struct stele_append_view *view,
+                                                  struct stele_append_member *member, bool *replayed);
 
 /*
  * Do all expectations of a member hold? STELE_OK, or STELE_CONFLICT with the
@@ -246,10 +268,12 @@ STELE_API stele_status stele_append_rules_repeat(const struct stele_append_view 
                                                  struct stele_append_member *member, bool *repeated);
 
 /*
- * Both together, in the order that makes retries safe: a repetition is OK
- * whatever was expected. On STELE_OK with `*repeated` false the member is to
+ * The two above together, in the order that makes retries safe: a repetition is
+ * OK whatever was expected. On STELE_OK with `*repeated` false the member is to
  * be written. (A backend whose id index reports a duplicate while writing may
- * check the expectations first and ask for the repetition only then.)
+ * check the expectations first and ask for the repetition only then.) The
+ * command is asked for before; the command of a repetition is remembered with
+ * the first result.
  */
 STELE_API stele_status stele_append_rules(const struct stele_append_view *view, struct stele_append_member *member,
                                           bool *repeated);
