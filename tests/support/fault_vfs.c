@@ -2,6 +2,7 @@
 #include "tests/support/fault_vfs.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <sqlite3.h>
 #include <string.h>
 
@@ -13,8 +14,9 @@ struct file {
     sqlite3_file *real; /* behind this struct */
 };
 
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* guards the next three */
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* guards the next four */
 static struct fault fault;
+static bool kills;
 static size_t failures;
 static size_t counts[OPERATIONS][FILES];
 
@@ -39,6 +41,8 @@ static int count(unsigned operation, unsigned file, bool *after)
         if (fault.number > 1) {
             fault.number--;
         } else {
+            if (kills)
+                raise(SIGKILL);
             code = fault.code;
             failures++;
             if (!fault.for_ever)
@@ -55,6 +59,13 @@ void fault_vfs_set(const struct fault *wanted)
     fault = wanted ? *wanted : (struct fault){0};
     failures = 0;
     memset(counts, 0, sizeof(counts));
+    pthread_mutex_unlock(&mutex);
+}
+
+void fault_vfs_kill(void)
+{
+    pthread_mutex_lock(&mutex);
+    kills = true;
     pthread_mutex_unlock(&mutex);
 }
 
@@ -251,6 +262,7 @@ void fault_vfs_install(void)
 void fault_vfs_remove(void)
 {
     fault_vfs_set(NULL);
+    kills = false;
     sqlite3_vfs_unregister(&vfs);
     sqlite3_vfs_register(real_vfs, 1);
 }

@@ -38,6 +38,8 @@ void fault_vfs_remove(void);
 
 /* Replace what is to fail; NULL for nothing. Starts counting anew. */
 void fault_vfs_set(const struct fault *fault);
+/* From now on the process is killed (SIGKILL) where something is to fail, until fault_vfs_remove(). */
+void fault_vfs_kill(void);
 /* How often something failed since. */
 size_t fault_vfs_failures(void);
 

@@ -100,7 +100,8 @@ bool fixture_is_right(const stele_message *message, unsigned *n)
 stele_status fixture_append(stele_store *store, const char *stream, unsigned n, stele_error **error)
 {
     stele_message *event = fixture_event(n);
-    const stele_status status = stele_append(store, stream, stele_expect_any(), event, NULL, error);
+    const stele_status status =
+        event ? stele_append(store, stream, stele_expect_any(), event, NULL, error) : STELE_NO_MEMORY;
 
     stele_message_unref(event);
     return status;

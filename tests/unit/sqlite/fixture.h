@@ -30,6 +30,7 @@ struct sqlite_store *fixture_inside(stele_store *store);
 stele_status fixture_append(stele_store *store, const char *stream, unsigned n, stele_error **error);
 /* Append the events from..to, one after the other, to "stream-(n % 3)". */
 void fixture_fill(stele_store *store, unsigned from, unsigned to);
+/* NULL when memory is out. */
 stele_message *fixture_event(unsigned n);
 
 /* Is a message what fixture_append() wrote? Gives its number. */
