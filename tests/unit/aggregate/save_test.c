@@ -137,7 +137,8 @@ static void assert_picture(const char *expected, const stele_instance *instance)
 {
     const struct stele_slice picture = STELE_STATE_OF(badge, instance)->picture;
     assert_int_equal(strlen(expected), picture.size);
-    assert_memory_equal(expected, picture.data, picture.size);
+    /* memcmp() here and not in cmocka, whose reads AddressSanitizer does not see. */
+    assert_int_equal(0, memcmp(expected, picture.data, picture.size));
 }
 
 static void bytes_in_the_state_outlive_the_messages_they_came_in(void **state)
