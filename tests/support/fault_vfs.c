@@ -20,6 +20,12 @@ static bool kills;
 static size_t failures;
 static size_t counts[OPERATIONS][FILES];
 
+static struct {
+    unsigned operations, files;
+    fault_look *look;
+    void *context;
+} watch; /* set while no other thread uses the VFS */
+
 static sqlite3_vfs *real_vfs;
 
 /* --- Counting and failing ---------------------------------------------------------- */
@@ -34,6 +40,8 @@ static int count(unsigned operation, unsigned file, bool *after)
 {
     int code = SQLITE_OK;
 
+    if (watch.look && (watch.operations & operation) && (watch.files & file))
+        watch.look(watch.context);
     pthread_mutex_lock(&mutex);
     counts[bit(operation)][bit(file)]++;
     *after = fault.after;
@@ -60,6 +68,14 @@ void fault_vfs_set(const struct fault *wanted)
     failures = 0;
     memset(counts, 0, sizeof(counts));
     pthread_mutex_unlock(&mutex);
+}
+
+void fault_vfs_watch(unsigned operations, unsigned files, fault_look *look, void *context)
+{
+    watch.operations = operations;
+    watch.files = files;
+    watch.look = look;
+    watch.context = context;
 }
 
 void fault_vfs_kill(void)

@@ -9,6 +9,7 @@
 
 #include "tests/support/support.h"
 
+#include <stele/log.h>
 #include <stele/store.h>
 
 #include "sqlite/sqlite.h"
@@ -46,6 +47,8 @@ void fixture_make(unsigned n);
 
 /* Run SQL on the file past the library; an SQLite result code. */
 int fixture_sql(const char *sql);
+/* Run SQL that the triggers would refuse: they are dropped for it and made again. */
+void fixture_tamper(const char *sql);
 /* The first value of a query as a number. */
 int64_t fixture_sql_number(const char *sql);
 
