@@ -5,6 +5,7 @@ dist_man1_MANS += docs/man/stele.1
 endif
 
 EXTRA_DIST += \
+	docs/bank.md \
 	docs/commands.md \
 	docs/concepts.md \
 	docs/dependencies.md

@@ -55,6 +55,22 @@ void stele__sqlite_checkpoint(struct sqlite_store *store)
     writer->checkpoint_at = complete ? store->checkpoint_pages : writer->log_pages + RETRY_PAGES;
 }
 
+/*
+ * SQLite does not sync the cut. If an earlier sync failed and the system dropped
+ * the log's bytes, the file may by now be ahead of what the disk has of the log:
+ * without this sync a power cut would bring that log back, and it would be
+ * played over the file.
+ */
+static int sync_log(struct sqlite_connection *connection)
+{
+    sqlite3_file *log = NULL;
+    const int code = sqlite3_file_control(connection->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
+
+    if (code != SQLITE_OK || !log || !log->pMethods)
+        return code;
+    return log->pMethods->xSync(log, SQLITE_SYNC_NORMAL);
+}
+
 stele_status stele__sqlite_truncate_log(struct sqlite_store *store, int64_t patience, bool *truncated,
                                         stele_error **error)
 {
@@ -70,6 +86,8 @@ stele_status stele__sqlite_truncate_log(struct sqlite_store *store, int64_t pati
     connection->busy_limit = limit;
     connection->interrupt_on_giving_up = false;
     *truncated = code == SQLITE_OK && pages == 0;
+    if (*truncated)
+        code = sync_log(connection);
     if (code == SQLITE_OK || code == SQLITE_BUSY || code == SQLITE_INTERRUPT)
         return STELE_OK;
     return stele__sqlite_fail(connection, code, "move its log into it", error);

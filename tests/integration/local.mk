@@ -27,3 +27,11 @@ EXTRA_DIST += \
 	tests/integration/cli_completion.sh \
 	tests/integration/cli_man.sh \
 	tests/integration/readme.sh
+
+# The bank against a model of it.
+if ENABLE_EXAMPLES
+test_scripts += tests/integration/bank_test.sh
+endif
+EXTRA_DIST += \
+	tests/integration/bank_model.awk \
+	tests/integration/bank_test.sh

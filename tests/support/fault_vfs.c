@@ -2,6 +2,7 @@
 #include "tests/support/fault_vfs.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <sqlite3.h>
 #include <string.h>
 
@@ -13,10 +14,17 @@ struct file {
     sqlite3_file *real; /* behind this struct */
 };
 
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* guards the next three */
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* guards the next four */
 static struct fault fault;
+static bool kills;
 static size_t failures;
 static size_t counts[OPERATIONS][FILES];
+
+static struct {
+    unsigned operations, files;
+    fault_look *look;
+    void *context;
+} watch; /* set while no other thread uses the VFS */
 
 static sqlite3_vfs *real_vfs;
 
@@ -32,6 +40,8 @@ static int count(unsigned operation, unsigned file, bool *after)
 {
     int code = SQLITE_OK;
 
+    if (watch.look && (watch.operations & operation) && (watch.files & file))
+        watch.look(watch.context);
     pthread_mutex_lock(&mutex);
     counts[bit(operation)][bit(file)]++;
     *after = fault.after;
@@ -39,6 +49,8 @@ static int count(unsigned operation, unsigned file, bool *after)
         if (fault.number > 1) {
             fault.number--;
         } else {
+            if (kills)
+                raise(SIGKILL);
             code = fault.code;
             failures++;
             if (!fault.for_ever)
@@ -55,6 +67,21 @@ void fault_vfs_set(const struct fault *wanted)
     fault = wanted ? *wanted : (struct fault){0};
     failures = 0;
     memset(counts, 0, sizeof(counts));
+    pthread_mutex_unlock(&mutex);
+}
+
+void fault_vfs_watch(unsigned operations, unsigned files, fault_look *look, void *context)
+{
+    watch.operations = operations;
+    watch.files = files;
+    watch.look = look;
+    watch.context = context;
+}
+
+void fault_vfs_kill(void)
+{
+    pthread_mutex_lock(&mutex);
+    kills = true;
     pthread_mutex_unlock(&mutex);
 }
 
@@ -251,6 +278,7 @@ void fault_vfs_install(void)
 void fault_vfs_remove(void)
 {
     fault_vfs_set(NULL);
+    kills = false;
     sqlite3_vfs_unregister(&vfs);
     sqlite3_vfs_register(real_vfs, 1);
 }

@@ -38,6 +38,11 @@ void fault_vfs_remove(void);
 
 /* Replace what is to fail; NULL for nothing. Starts counting anew. */
 void fault_vfs_set(const struct fault *fault);
+/* From now on the process is killed (SIGKILL) where something is to fail, until fault_vfs_remove(). */
+void fault_vfs_kill(void);
+/* Call `look` before each operation of these kinds; NULL for none. It must not change what fails. */
+typedef void fault_look(void *context);
+void fault_vfs_watch(unsigned operations, unsigned files, fault_look *look, void *context);
 /* How often something failed since. */
 size_t fault_vfs_failures(void);
 

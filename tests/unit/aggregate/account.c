@@ -93,8 +93,8 @@ static stele_status decide_misbehave(const struct account *account, const struct
     EVOLVE(A, opened, on_opened) EVOLVE(A, deposited, on_deposited) EVOLVE(A, withdrawn, on_withdrawn)
 #define ACCOUNT_COMMANDS(DECIDE, A) \
     DECIDE(A, open, decide_open) \
-    DECIDE(A, deposit, decide_deposit) DECIDE(A, withdraw, decide_withdraw) DECIDE(A, look, decide_look) \
-        DECIDE(A, misbehave, decide_misbehave)
+    DECIDE(A, deposit, decide_deposit) \
+    DECIDE(A, withdraw, decide_withdraw) DECIDE(A, look, decide_look) DECIDE(A, misbehave, decide_misbehave)
 STELE_DEFINE_AGGREGATE(account, ACCOUNT_EVENTS, ACCOUNT_COMMANDS);
 
 /* --- The diary ---------------------------------------------------------------- */
@@ -136,6 +136,27 @@ int64_t diary_number(const struct diary *diary, size_t n)
         page = page->older;
     return page != NULL ? page->number : -1;
 }
+
+/* --- The badge ------------------------------------------------------------------ */
+
+STELE_DEFINE_STATE(badge, "test.badge", 1, BADGE);
+STELE_DEFINE_EVENT(taken, "test.picture.taken", 1, TAKEN);
+STELE_DEFINE_COMMAND(take, "test.take", 1, TAKE);
+
+static void on_taken(struct badge *badge, const struct taken *event)
+{
+    badge->picture = event->picture;
+}
+
+static stele_status decide_take(const struct badge *badge, const struct take *command, stele_decision *decision)
+{
+    (void)badge;
+    return STELE_EMIT(decision, taken, .picture = command->picture);
+}
+
+#define BADGE_EVENTS(EVOLVE, A) EVOLVE(A, taken, on_taken)
+#define BADGE_COMMANDS(DECIDE, A) DECIDE(A, take, decide_take)
+STELE_DEFINE_AGGREGATE(badge, BADGE_EVENTS, BADGE_COMMANDS);
 
 /* --- Commands ------------------------------------------------------------------ */
 
@@ -187,6 +208,11 @@ stele_message *misbehave_command(enum misdeed how)
 stele_message *write_command(int64_t number)
 {
     return build(&write_page_type, &(const struct write_page){.number = number}, NULL);
+}
+
+stele_message *take_command(const char *picture)
+{
+    return build(&take_type, &(const struct take){.picture = support_slice(picture)}, NULL);
 }
 
 /* --- The world ------------------------------------------------------------------ */

@@ -68,6 +68,17 @@ STELE_DECLARE_AGGREGATE(diary);
 /* The number on the n-th page, counted from the newest; -1 if there is none. */
 int64_t diary_number(const struct diary *diary, size_t n);
 
+/* --- A badge: bytes in its state ----------------------------------------------- */
+
+#define BADGE(FIELD, T) FIELD(T, BYTES, picture)
+STELE_DECLARE(badge, BADGE);
+#define TAKEN(FIELD, T) FIELD(T, BYTES, picture)
+STELE_DECLARE(taken, TAKEN);
+#define TAKE(FIELD, T) FIELD(T, BYTES, picture)
+STELE_DECLARE(take, TAKE);
+
+STELE_DECLARE_AGGREGATE(badge);
+
 /* --- Commands ---------------------------------------------------------------- */
 
 stele_message *open_command(const char *owner);
@@ -78,6 +89,7 @@ stele_message *withdraw_command_with_id(int64_t amount, const char *id);
 stele_message *look_command(void);
 stele_message *misbehave_command(enum misdeed how);
 stele_message *write_command(int64_t number);
+stele_message *take_command(const char *picture);
 
 /* --- A store with a repository of accounts ----------------------------------- */
 

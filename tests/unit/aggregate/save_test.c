@@ -133,6 +133,37 @@ static void what_was_decided_on_an_old_state_conflicts(void **state)
     world_close(&world);
 }
 
+static void assert_picture(const char *expected, const stele_instance *instance)
+{
+    const struct stele_slice picture = STELE_STATE_OF(badge, instance)->picture;
+    assert_int_equal(strlen(expected), picture.size);
+    /* memcmp() here and not in cmocka, whose reads AddressSanitizer does not see. */
+    assert_int_equal(0, memcmp(expected, picture.data, picture.size));
+}
+
+static void bytes_in_the_state_outlive_the_messages_they_came_in(void **state)
+{
+    (void)state;
+    struct world world = world_open(support_temp_path("ledger.db"));
+    struct stele_load_options options = STELE_OPTIONS_INIT(struct stele_load_options);
+    stele_repository *badges = NULL;
+    stele_instance *instance = NULL;
+    stele_error *error = NULL;
+    options.or_new = true;
+    assert_ok(stele_repository_new(world.store, &badge_aggregate, NULL, &badges, &error), error);
+    assert_ok(stele_load(badges, "badge-1", &options, &instance, &error), error);
+    assert_ok(decide(instance, take_command("smiling"), &error), error);
+    assert_ok(stele_save(&instance, 1, NULL, &error), error);
+    assert_picture("smiling", instance);
+    stele_instance_free(instance);
+    assert_ok(stele_load(badges, "badge-1", NULL, &instance, &error), error);
+    execute(&world, "account-1", deposit_command(1, 5));
+    assert_picture("smiling", instance);
+    stele_instance_free(instance);
+    stele_repository_free(badges);
+    world_close(&world);
+}
+
 /* --- Several ------------------------------------------------------------------- */
 
 static void A2_several_instances_are_saved_in_one_step(void **state)
@@ -337,6 +368,7 @@ int main(void)
         support_test(ORX_14_of_two_concurrent_load_modify_saves_one_is_a_conflict),
         support_test(two_that_begin_the_same_stream_conflict),
         support_test(what_was_decided_on_an_old_state_conflicts),
+        support_test(bytes_in_the_state_outlive_the_messages_they_came_in),
         support_test(A2_several_instances_are_saved_in_one_step),
         support_test(A2_a_conflict_of_one_keeps_all_from_being_saved),
         support_test(an_instance_without_events_takes_part_as_an_expectation),

@@ -100,7 +100,8 @@ bool fixture_is_right(const stele_message *message, unsigned *n)
 stele_status fixture_append(stele_store *store, const char *stream, unsigned n, stele_error **error)
 {
     stele_message *event = fixture_event(n);
-    const stele_status status = stele_append(store, stream, stele_expect_any(), event, NULL, error);
+    const stele_status status =
+        event ? stele_append(store, stream, stele_expect_any(), event, NULL, error) : STELE_NO_MEMORY;
 
     stele_message_unref(event);
     return status;
@@ -174,6 +175,23 @@ int fixture_sql(const char *sql)
     code = code == SQLITE_OK ? code : sqlite3_extended_errcode(db);
     sqlite3_close(db);
     return code;
+}
+
+void fixture_tamper(const char *sql)
+{
+    const struct sqlite_schema_step *step = &stele__sqlite_schema.steps[0];
+    char drop[100];
+
+    for (size_t i = 0; i < step->object_count; i++) {
+        if (strcmp(step->objects[i].type, "trigger") != 0)
+            continue;
+        snprintf(drop, sizeof(drop), "DROP TRIGGER %s", step->objects[i].name);
+        assert_int_equal(fixture_sql(drop), SQLITE_OK);
+    }
+    assert_int_equal(fixture_sql(sql), SQLITE_OK);
+    for (size_t i = 0; i < step->object_count; i++)
+        if (strcmp(step->objects[i].type, "trigger") == 0)
+            assert_int_equal(fixture_sql(step->objects[i].sql), SQLITE_OK);
 }
 
 int64_t fixture_sql_number(const char *sql)

@@ -9,6 +9,7 @@
 
 #include "tests/support/support.h"
 
+#include <stele/log.h>
 #include <stele/store.h>
 
 #include "sqlite/sqlite.h"
@@ -30,6 +31,7 @@ struct sqlite_store *fixture_inside(stele_store *store);
 stele_status fixture_append(stele_store *store, const char *stream, unsigned n, stele_error **error);
 /* Append the events from..to, one after the other, to "stream-(n % 3)". */
 void fixture_fill(stele_store *store, unsigned from, unsigned to);
+/* NULL when memory is out. */
 stele_message *fixture_event(unsigned n);
 
 /* Is a message what fixture_append() wrote? Gives its number. */
@@ -45,6 +47,8 @@ void fixture_make(unsigned n);
 
 /* Run SQL on the file past the library; an SQLite result code. */
 int fixture_sql(const char *sql);
+/* Run SQL that the triggers would refuse: they are dropped for it and made again. */
+void fixture_tamper(const char *sql);
 /* The first value of a query as a number. */
 int64_t fixture_sql_number(const char *sql);
 

@@ -1,7 +1,13 @@
 # Unit tests of the SQLite store.
 
 sqlite_tests = \
-	tests/unit/sqlite/open_test
+	tests/unit/sqlite/checkpoint_test \
+	tests/unit/sqlite/commit_test \
+	tests/unit/sqlite/create_test \
+	tests/unit/sqlite/damage_test \
+	tests/unit/sqlite/open_test \
+	tests/unit/sqlite/schema_test \
+	tests/unit/sqlite/wal_test
 
 test_programs += $(sqlite_tests)
 
@@ -16,5 +22,17 @@ tests_unit_sqlite_libfixture_a_SOURCES = \
 	tests/unit/sqlite/fixture.h
 sqlite_test_ldadd = $(sqlite_fixture) $(test_ldadd)
 
+tests_unit_sqlite_checkpoint_test_SOURCES = tests/unit/sqlite/checkpoint_test.c
+tests_unit_sqlite_checkpoint_test_LDADD = $(sqlite_test_ldadd)
+tests_unit_sqlite_commit_test_SOURCES = tests/unit/sqlite/commit_test.c
+tests_unit_sqlite_commit_test_LDADD = $(sqlite_test_ldadd)
+tests_unit_sqlite_create_test_SOURCES = tests/unit/sqlite/create_test.c
+tests_unit_sqlite_create_test_LDADD = $(sqlite_test_ldadd)
+tests_unit_sqlite_damage_test_SOURCES = tests/unit/sqlite/damage_test.c
+tests_unit_sqlite_damage_test_LDADD = $(sqlite_test_ldadd)
 tests_unit_sqlite_open_test_SOURCES = tests/unit/sqlite/open_test.c
 tests_unit_sqlite_open_test_LDADD = $(sqlite_test_ldadd)
+tests_unit_sqlite_schema_test_SOURCES = tests/unit/sqlite/schema_test.c
+tests_unit_sqlite_schema_test_LDADD = $(sqlite_test_ldadd)
+tests_unit_sqlite_wal_test_SOURCES = tests/unit/sqlite/wal_test.c
+tests_unit_sqlite_wal_test_LDADD = $(sqlite_test_ldadd)

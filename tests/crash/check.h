@@ -1,0 +1,44 @@
+/*
+ * Checking a store against a journal: every invariant that a crash must not
+ * break, and that the store goes on afterwards.
+ */
+#ifndef STELE_TESTS_CRASH_CHECK_H
+#define STELE_TESTS_CRASH_CHECK_H
+
+#include "tests/crash/plan.h"
+#include "tests/support/crash_vfs.h"
+
+/* How a store on a crash disk is opened. */
+struct opening {
+    struct crash_disk *disk;
+    const char *vfs;
+    const char *sync;     /* "full", "normal", "off" */
+    int checkpoint_pages; /* the log is moved in when it is longer; 0: the store's own length */
+    bool real_clock;      /* for threads: locks are waited for in real time */
+};
+
+/* Of an open store. */
+void check_set_checkpoint(stele_store *store, int pages);
+
+/* NULL and a finding if it does not open. */
+stele_store *check_open(const struct opening *opening, struct verdict *verdict);
+
+/*
+ * Read the whole log. Every acknowledged event is there, at its position, with
+ * its bytes; nothing rejected is; batches are whole and unmixed; versions are
+ * gapless and positions rise. The journal's model becomes that of the store,
+ * and `present` (may be NULL) tells which steps are in it.
+ */
+bool check_log(struct journal *journal, stele_store *store, bool *present, struct verdict *verdict);
+
+/* stele_verify() finds nothing. */
+bool check_verify(stele_store *store, struct verdict *verdict);
+
+/* Repeat each unknown step: from then on it is acknowledged. */
+bool check_settle(struct journal *journal, stele_store *store, const bool *present, bool faulty,
+                  struct verdict *verdict);
+
+/* All of it: log, settling, the steps from `next` on (at most 3), log again, verify. */
+bool check_store(struct journal *journal, stele_store *store, size_t next, struct verdict *verdict);
+
+#endif
