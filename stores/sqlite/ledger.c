@@ -21,11 +21,13 @@
 /* Columns of the statements that select an entry. */
 enum { ID, DIGEST, TIME, FIRST, LAST, VERSION, CREATED, REJECTION, CHECKSUM };
 
+/* The command outlives the statement's use: nothing is copied. */
 static void bind_id(sqlite3_stmt *statement, const struct stele_command_record *command)
 {
-    const struct stele_record record = {.id_is_uuid = command->id_is_uuid, .uuid = command->uuid, .id = command->id};
-
-    stele__sqlite_bind_id(statement, 1, &record);
+    if (command->id_is_uuid)
+        sqlite3_bind_blob(statement, 1, command->uuid.bytes, (int)sizeof(command->uuid.bytes), SQLITE_STATIC);
+    else
+        sqlite3_bind_text(statement, 1, command->id.data, (int)command->id.size, SQLITE_STATIC);
 }
 
 static stele_status fail_damaged(const struct sqlite_connection *connection, const struct stele_command_record *wanted,
