@@ -1,4 +1,4 @@
-/* Checksums are over the bytes that docs/file-format.md draws: here they are written out by hand. */
+/* Checksums are over the bytes that docs/file-format.md draws: here they are written out by hand, and its examples. */
 #include "tests/unit/sqlite/fixture.h"
 
 #include <string.h>
@@ -15,6 +15,7 @@ static void the_checksum_of_a_stream_is_over_its_drawn_bytes(void **state)
     (void)state;
     assert_int_equal(stele__sqlite_stream_checksum(7, support_slice("account-7")),
                      XXH3_64bits(bytes, sizeof(bytes) - 1));
+    assert_int_equal(stele__sqlite_stream_checksum(7, support_slice("account-7")), UINT64_C(0x40F2B51FBC9C261C));
 }
 
 static void the_checksum_of_a_type_is_over_its_drawn_bytes(void **state)
@@ -55,6 +56,7 @@ static void the_checksum_of_an_event_is_over_its_drawn_bytes(void **state)
 
     (void)state;
     assert_int_equal(stele__sqlite_event_checksum(&row), XXH3_64bits(bytes, sizeof(bytes) - 1));
+    assert_int_equal(stele__sqlite_event_checksum(&row), UINT64_C(0x159A3100F825F263));
 }
 
 static void a_text_id_and_an_absent_payload_have_their_flags(void **state)
