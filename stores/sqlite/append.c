@@ -439,16 +439,30 @@ static void fail_members(struct group *group, enum outcome outcome)
     }
 }
 
+/* The log that was found at opening is still to be cut. */
+static stele_status cut_log(struct sqlite_store *store, stele_error **error)
+{
+    bool truncated = false;
+    stele_status status = stele__sqlite_truncate_log(store, store->busy_limit, &truncated, error);
+
+    if (status == STELE_OK && !truncated)
+        status = stele__fail(error, STELE_BUSY, "%s: another program keeps its log from being moved in", store->path);
+    store->uncut = status != STELE_OK;
+    return status;
+}
+
 /* Before anything is begun: a store that cannot be written now. */
 static bool is_writable(struct group *group)
 {
+    struct sqlite_store *store = group->store;
+
     if (!group->writer->connection)
-        group->cause_status =
-            stele__fail(&group->cause, STELE_READ_ONLY, "%s: opened for reading only", group->store->path);
-    else if (atomic_load(&group->store->poisoned))
-        group->cause_status =
-            stele__fail(&group->cause, STELE_IO, "%s: an earlier write failed: close the store and open it again",
-                        group->store->path);
+        group->cause_status = stele__fail(&group->cause, STELE_READ_ONLY, "%s: opened for reading only", store->path);
+    else if (atomic_load(&store->poisoned))
+        group->cause_status = stele__fail(
+            &group->cause, STELE_IO, "%s: an earlier write failed: close the store and open it again", store->path);
+    else if (store->uncut)
+        group->cause_status = cut_log(store, &group->cause);
     return group->cause_status == STELE_OK;
 }
 

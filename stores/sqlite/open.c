@@ -153,19 +153,34 @@ static stele_status connect_checkpointer(struct sqlite_store *store, stele_error
     return status == STELE_OK ? stele__sqlite_number(store->checkpointer, STATEMENT_HEAD, &head, error) : status;
 }
 
+/*
+ * Cut the log that somebody left. On a full disk it cannot be moved in: then the
+ * store can be read, and the first append tries again.
+ */
 static stele_status cut_log(struct sqlite_store *store, stele_error **error)
 {
     const int64_t most = PATIENCE_MAX * MILLISECOND;
+    stele_error *cause = NULL;
     bool truncated = false;
     stele_status status;
 
     if (stele__sqlite_log_size(store) == 0)
         return STELE_OK;
-    status = stele__sqlite_truncate_log(store, store->busy_limit < most ? store->busy_limit : most, &truncated, error);
+    status = stele__sqlite_truncate_log(store, store->busy_limit < most ? store->busy_limit : most, &truncated, &cause);
     if (status == STELE_OK && !truncated)
         STELE__LOG(STELE_LOG_WARNING, "other programs use the store: its log is not cut at opening",
                    {"path", store->path});
-    return status;
+    if (status != STELE_FULL) {
+        if (error)
+            *error = cause;
+        else
+            stele_error_free(cause);
+        return status;
+    }
+    STELE__LOG(STELE_LOG_WARNING, "the disk is full: the store can only be read", {"path", store->path});
+    stele_error_free(cause);
+    store->uncut = true;
+    return STELE_OK;
 }
 
 /* The writer, and through it the first look at the file. */

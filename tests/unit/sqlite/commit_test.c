@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 static int setup(void **state)
@@ -195,6 +196,45 @@ static void a_disk_that_fills_up_at_any_write_loses_nothing(void **state)
 {
     (void)state;
     assert_every_failure_is_told(FAULT_WRITE, true, SQLITE_FULL);
+}
+
+/* The same on a real file system, where this is permitted. */
+static void a_really_full_disk_refuses_and_goes_on_when_there_is_room(void **state)
+{
+    char filler[4200];
+    stele_store *store = NULL;
+    stele_error *error = NULL;
+    unsigned held = 0;
+    stele_status status;
+
+    (void)state;
+    if (mount("tmpfs", support_temp_dir(), "tmpfs", 0, "size=1m") != 0)
+        skip();
+    snprintf(filler, sizeof(filler), "%s/filler", support_temp_dir());
+    fixture_save(filler, filler, sizeof(filler));
+    store = fixture_open();
+    while ((status = fixture_append(store, "stream-0", held + 1, &error)) == STELE_OK)
+        held++;
+    assert_int_equal(status, STELE_FULL);
+    stele_error_free(error);
+    error = NULL;
+    assert_true(held > 10);
+    fixture_assert_holds(store, held);
+    assert_int_equal(unlink(filler), 0);
+    assert_ok(fixture_append(store, "stream-0", held + 1, &error), error);
+    fixture_assert_holds(store, held + 1);
+    stele_store_close(store);
+    /* The log is too long to be moved in, and waits for room. */
+    store = fixture_open();
+    fixture_assert_holds(store, held + 1);
+    assert_ok(stele_verify(store, NULL, NULL, &error), error);
+    assert_status(STELE_FULL, fixture_append(store, "stream-0", held + 2, &error), error);
+    assert_int_equal(mount("tmpfs", support_temp_dir(), "tmpfs", MS_REMOUNT, "size=4m"), 0);
+    assert_ok(fixture_append(store, "stream-0", held + 2, &error), error);
+    fixture_assert_holds(store, held + 2);
+    stele_store_close(store);
+    assert_int_equal(fixture_size(fixture_log()), 0);
+    assert_int_equal(umount(support_temp_dir()), 0);
 }
 
 /* --- A lock ---------------------------------------------------------------------------------- */
@@ -414,6 +454,7 @@ int main(void)
         test(D3_every_failing_operation_of_an_append_has_a_true_outcome),
         test(a_full_disk_refuses_the_append_and_nothing_else),
         test(a_disk_that_fills_up_at_any_write_loses_nothing),
+        test(a_really_full_disk_refuses_and_goes_on_when_there_is_room),
         test(A7_a_lock_held_by_another_is_busy_after_the_stated_time),
         test(D8_memory_that_runs_out_in_an_append_stores_nothing_and_poisons_nothing),
         test(D8_a_members_fault_disturbs_no_other_of_its_group),
