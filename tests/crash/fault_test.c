@@ -149,12 +149,6 @@ static void try_fault(struct run *run, uint64_t seed, enum crash_fault fault, bo
                  run->verdict.text);
 }
 
-static size_t faults_wanted(void)
-{
-    const char *text = getenv("STELE_CRASH_FAULTS");
-    return text == NULL ? 3000 : (size_t)strtoull(text, NULL, 10);
-}
-
 static void try_faults(enum crash_fault fault)
 {
     const struct crash_options plain = {.sector = 4096};
@@ -163,7 +157,7 @@ static void try_faults(enum crash_fault fault)
 
     memset(&totals, 0, sizeof totals);
     run.opening = (struct opening){.disk = run.disk, .vfs = VFS, .sync = "full"};
-    for (size_t i = 0; i < faults_wanted() / 4; i++)
+    for (size_t i = 0; i < check_wanted("STELE_CRASH_FAULTS", 3000) / 4; i++)
         try_fault(&run, random.state + i, fault, i % 2 == 1);
     crash_image_fini(&run.image);
     crash_disk_free(run.disk);

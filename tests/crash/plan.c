@@ -120,8 +120,8 @@ static size_t event_count(struct support_random *random, enum step_kind kind)
 
 static void choose_kind(struct step *step, struct support_random *random)
 {
-    static const enum step_expect expects[] = {EXPECT_NOTHING,  EXPECT_NOTHING, EXPECT_EXACTLY, EXPECT_EXACTLY,
-                                               EXPECT_EXACTLY,  EXPECT_STALE,   EXPECT_FUTURE,  EXPECT_OTHER,
+    static const enum step_expect expects[] = {EXPECT_NOTHING,  EXPECT_NOTHING, EXPECT_EXACTLY,    EXPECT_EXACTLY,
+                                               EXPECT_EXACTLY,  EXPECT_STALE,   EXPECT_FUTURE,     EXPECT_OTHER,
                                                EXPECT_PRESENCE, EXPECT_OTHER,   EXPECT_OTHER_STALE};
 
     step->expect = expects[support_random_below(random, sizeof expects / sizeof expects[0])];

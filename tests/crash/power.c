@@ -56,9 +56,10 @@ static void note(struct run *run, const struct verdict *verdict, size_t operatio
     result->findings[verdict->finding]++;
     if (verdict->finding == FINDING_NONE || result->first[0] != '\0')
         return;
-    snprintf(result->first, sizeof result->first, "workload %" PRIu64 " (sectors of %u, %s), operation %zu, %s%s: %s: %s",
-             run->plan->seed, run->record_options.sector, run->record_options.power_safe ? "power-safe" : "not power-safe",
-             operation, damage, run->cut_again ? ", cut again" : "", finding_name(verdict->finding), verdict->text);
+    snprintf(result->first, sizeof result->first,
+             "workload %" PRIu64 " (sectors of %u, %s), operation %zu, %s%s: %s: %s", run->plan->seed,
+             run->record_options.sector, run->record_options.power_safe ? "power-safe" : "not power-safe", operation,
+             damage, run->cut_again ? ", cut again" : "", finding_name(verdict->finding), verdict->text);
 }
 
 /* --- The workload ------------------------------------------------------------------------- */

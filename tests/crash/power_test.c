@@ -11,17 +11,13 @@
 #include <stdlib.h>
 #include <time.h>
 
-static size_t points_wanted(size_t otherwise)
-{
-    const char *text = getenv("STELE_CRASH_POINTS");
-    return text == NULL ? otherwise : (size_t)strtoull(text, NULL, 10);
-}
-
 static void D1_A8_nothing_acknowledged_is_lost_by_a_power_cut(void **state)
 {
     (void)state;
-    const struct power_options options = {
-        .seed = support_seed().state, .points = points_wanted(20000), .sync = "full", .second_cuts = true};
+    const struct power_options options = {.seed = support_seed().state,
+                                          .points = check_wanted("STELE_CRASH_POINTS", 20000),
+                                          .sync = "full",
+                                          .second_cuts = true};
     struct power_result result;
     struct timespec start;
     struct timespec end;
