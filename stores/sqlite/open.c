@@ -189,13 +189,15 @@ static stele_status connect_writer(struct sqlite_store *store, stele_error **err
     const struct sqlite_connect how = stele__sqlite_how(store, true);
     struct sqlite_writer *writer = &store->writer;
     size_t version = 0;
-    stele_status status = stele__sqlite_connect(&how, &writer->connection, error);
+    stele_status status;
 
+    store->leaves_log = stele__sqlite_log_size(store) > 0;
+    status = stele__sqlite_connect(&how, &writer->connection, error);
+    if (status == STELE_OK)
+        status = stele__sqlite_schema_check(writer->connection, &stele__sqlite_schema, &version, error);
     if (status != STELE_OK)
         return status;
-    status = stele__sqlite_schema_check(writer->connection, &stele__sqlite_schema, &version, error);
-    if (status != STELE_OK)
-        return status;
+    store->leaves_log = false;
     if (sqlite3_db_readonly(writer->connection->db, "main") == 1)
         return fail_read_only(store, error);
     status = connect_checkpointer(store, error);
@@ -342,7 +344,8 @@ static void close_with_log(struct sqlite_connection *connection)
 /*
  * The writer goes last: if no other process has the file open, its close moves
  * the log in, under SQLite's exclusive lock, and removes it. After a failed
- * commit the log is left for the next opening to judge.
+ * commit the log is left for the next opening to judge, and that of a file
+ * which was refused to whom it belongs.
  */
 static void close_connections(struct sqlite_store *store)
 {
@@ -355,7 +358,7 @@ static void close_connections(struct sqlite_store *store)
         stele__sqlite_disconnect(connection);
     }
     stele__sqlite_disconnect(store->checkpointer);
-    if (store->writer.connection && !atomic_load(&store->poisoned))
+    if (store->writer.connection && !store->leaves_log && !atomic_load(&store->poisoned))
         close_with_log(store->writer.connection);
     stele__sqlite_disconnect(store->writer.connection);
 }

@@ -260,7 +260,8 @@ struct sqlite_store {
     bool accept_damage;
     bool tidies; /* opened for reading, but may remove the files that SQLite puts beside the store */
     int checkpoint_pages;
-    bool uncut; /* the log found at opening must be cut before anything is appended; used under the front's gate */
+    bool leaves_log; /* a log lies beside a file that is not known to be a store: it is not ours to move */
+    bool uncut;      /* the log found at opening must be cut before anything is appended; used under the front's gate */
 
     struct sqlite_writer writer;
     struct sqlite_connection *checkpointer;
