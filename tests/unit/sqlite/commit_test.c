@@ -424,6 +424,29 @@ static void the_writer_notices_what_others_wrote(void **state)
     stele_store_close(there);
 }
 
+/* What is remembered of a stream must not make a conflict of what is none, nor the other way round. */
+static void the_writer_knows_the_version_that_others_brought_a_stream_to(void **state)
+{
+    stele_store *stores[] = {fixture_open(), fixture_open()};
+    stele_error *error = NULL;
+
+    (void)state;
+    for (unsigned n = 1; n <= 20; n++) {
+        stele_message *event = fixture_event(n);
+
+        assert_ok(stele_append(stores[n % 2], "shared", stele_expect_version(n - 1), event, NULL, &error), error);
+        stele_message_unref(event);
+        event = fixture_event(1000 + n);
+        assert_status(STELE_CONFLICT,
+                      stele_append(stores[1 - n % 2], "shared", stele_expect_version(n - 1), event, NULL, &error),
+                      error);
+        stele_message_unref(event);
+    }
+    fixture_assert_holds(stores[0], 20);
+    stele_store_close(stores[0]);
+    stele_store_close(stores[1]);
+}
+
 static void the_writer_forgets_what_was_rolled_back(void **state)
 {
     const struct fault fault = {
@@ -463,6 +486,7 @@ int main(void)
         test(D8_a_members_fault_disturbs_no_other_of_its_group),
         test(D3_in_a_cut_short_group_who_wrote_does_not_know_and_who_did_not_was_refused),
         test(the_writer_notices_what_others_wrote),
+        test(the_writer_knows_the_version_that_others_brought_a_stream_to),
         test(the_writer_forgets_what_was_rolled_back),
     };
 
