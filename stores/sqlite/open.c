@@ -171,7 +171,7 @@ static stele_status cut_log(struct sqlite_store *store, stele_error **error)
         STELE__LOG(STELE_LOG_WARNING, "other programs use the store: its log is not cut at opening",
                    {"path", store->path});
     if (status != STELE_FULL) {
-        if (error)
+        if (error && cause)
             *error = cause;
         else
             stele_error_free(cause);
