@@ -21,7 +21,6 @@
 #define STELE_BATCH_EVENTS_MAX 10000   /* events in one append */
 #define STELE_BATCH_BYTES_MAX (32 * 1024 * 1024)
 #define STELE_NESTING_MAX 64           /* lists and maps inside each other in a payload */
-#define STELE_PAGE_MAX 10000           /* events of one page */
 #define STELE_VERSION_MAX INT64_MAX    /* versions and positions */
 
 #endif
