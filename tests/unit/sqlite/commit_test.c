@@ -442,7 +442,13 @@ static void the_writer_knows_the_version_that_others_brought_a_stream_to(void **
                       error);
         stele_message_unref(event);
     }
-    fixture_assert_holds(stores[0], 20);
+    for (unsigned n = 21; n <= 40; n++) {
+        stele_message *event = fixture_event(n);
+
+        assert_ok(stele_append(stores[n % 2], "shared", stele_expect_version(n - 1), event, NULL, &error), error);
+        stele_message_unref(event);
+    }
+    fixture_assert_holds(stores[0], 40);
     stele_store_close(stores[0]);
     stele_store_close(stores[1]);
 }
