@@ -10,4 +10,5 @@ EXTRA_DIST += \
 	docs/concepts.md \
 	docs/dependencies.md \
 	docs/file-format.md \
+	docs/reliability.md \
 	docs/stores.md

@@ -61,8 +61,11 @@ static void control_without_a_sync_per_commit_events_are_lost(void **state)
     (void)state;
     struct power_result result;
 
-    run_power((struct power_options){.sync = "normal", .stop_at_first = true}, &result);
-    assert_int_equal(1, result.findings[FINDING_LOST]);
+    run_power((struct power_options){.sync = "normal"}, &result);
+    assert_true(result.findings[FINDING_LOST] > 0);
+    /* But what is left is sound: that is what sync=normal promises. */
+    for (int i = FINDING_LOST + 1; i < FINDINGS; i++)
+        assert_int_equal(0, result.findings[i]);
 }
 
 static void control_syncs_that_do_nothing_are_found(void **state)

@@ -3,6 +3,7 @@
 
 crash_tests = \
 	tests/crash/control_test \
+	tests/crash/disk_test \
 	tests/crash/fault_test \
 	tests/crash/flip_test \
 	tests/crash/kill_test \
@@ -37,6 +38,8 @@ tests_crash_control_test_LDADD = $(crash_test_ldadd)
 # Calls of these go through the program, which can leave the checks out.
 tests_crash_control_test_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=stele_append_rules_expect -Wl,--wrap=stele__sqlite_event_checksum
+tests_crash_disk_test_SOURCES = tests/crash/disk_test.c
+tests_crash_disk_test_LDADD = $(crash_test_ldadd)
 tests_crash_fault_test_SOURCES = tests/crash/fault_test.c
 tests_crash_fault_test_LDADD = $(crash_test_ldadd)
 tests_crash_flip_test_SOURCES = tests/crash/flip_test.c
