@@ -316,6 +316,8 @@ void crash_disk_format(struct crash_disk *disk, const struct crash_options *opti
     disk->failed = false;
     disk->dark = false;
     disk->random = options->seed;
+    /* SQLite's own random numbers, of which a log's salts are made, would otherwise be those of the process. */
+    sqlite3_test_control(SQLITE_TESTCTRL_PRNG_SEED, (int)options->seed, (sqlite3 *)NULL);
     disk->time = 0;
 }
 
