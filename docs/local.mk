@@ -8,4 +8,7 @@ EXTRA_DIST += \
 	docs/bank.md \
 	docs/commands.md \
 	docs/concepts.md \
-	docs/dependencies.md
+	docs/dependencies.md \
+	docs/file-format.md \
+	docs/reliability.md \
+	docs/stores.md
