@@ -8,4 +8,6 @@ EXTRA_DIST += \
 	docs/bank.md \
 	docs/commands.md \
 	docs/concepts.md \
-	docs/dependencies.md
+	docs/dependencies.md \
+	docs/hooks.md \
+	docs/snapshots.md
