@@ -9,5 +9,8 @@ EXTRA_DIST += \
 	docs/commands.md \
 	docs/concepts.md \
 	docs/dependencies.md \
+	docs/file-format.md \
 	docs/hooks.md \
-	docs/snapshots.md
+	docs/reliability.md \
+	docs/snapshots.md \
+	docs/stores.md

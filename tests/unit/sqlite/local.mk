@@ -2,12 +2,16 @@
 
 sqlite_tests = \
 	tests/unit/sqlite/checkpoint_test \
+	tests/unit/sqlite/checksum_test \
 	tests/unit/sqlite/commit_test \
 	tests/unit/sqlite/create_test \
 	tests/unit/sqlite/damage_test \
 	tests/unit/sqlite/ledger_test \
 	tests/unit/sqlite/open_test \
+	tests/unit/sqlite/process_test \
+	tests/unit/sqlite/read_test \
 	tests/unit/sqlite/schema_test \
+	tests/unit/sqlite/wait_test \
 	tests/unit/sqlite/wal_test
 
 test_programs += $(sqlite_tests)
@@ -25,6 +29,8 @@ sqlite_test_ldadd = $(sqlite_fixture) $(test_ldadd)
 
 tests_unit_sqlite_checkpoint_test_SOURCES = tests/unit/sqlite/checkpoint_test.c
 tests_unit_sqlite_checkpoint_test_LDADD = $(sqlite_test_ldadd)
+tests_unit_sqlite_checksum_test_SOURCES = tests/unit/sqlite/checksum_test.c
+tests_unit_sqlite_checksum_test_LDADD = $(sqlite_test_ldadd)
 tests_unit_sqlite_commit_test_SOURCES = tests/unit/sqlite/commit_test.c
 tests_unit_sqlite_commit_test_LDADD = $(sqlite_test_ldadd)
 tests_unit_sqlite_create_test_SOURCES = tests/unit/sqlite/create_test.c
@@ -35,8 +41,14 @@ tests_unit_sqlite_ledger_test_SOURCES = tests/unit/sqlite/ledger_test.c
 tests_unit_sqlite_ledger_test_LDADD = $(sqlite_test_ldadd)
 tests_unit_sqlite_open_test_SOURCES = tests/unit/sqlite/open_test.c
 tests_unit_sqlite_open_test_LDADD = $(sqlite_test_ldadd)
+tests_unit_sqlite_process_test_SOURCES = tests/unit/sqlite/process_test.c
+tests_unit_sqlite_process_test_LDADD = $(sqlite_test_ldadd)
+tests_unit_sqlite_read_test_SOURCES = tests/unit/sqlite/read_test.c
+tests_unit_sqlite_read_test_LDADD = $(sqlite_test_ldadd)
 tests_unit_sqlite_schema_test_SOURCES = tests/unit/sqlite/schema_test.c
 tests_unit_sqlite_schema_test_LDADD = $(sqlite_test_ldadd)
+tests_unit_sqlite_wait_test_SOURCES = tests/unit/sqlite/wait_test.c
+tests_unit_sqlite_wait_test_LDADD = $(sqlite_test_ldadd)
 tests_unit_sqlite_wal_test_SOURCES = tests/unit/sqlite/wal_test.c
 tests_unit_sqlite_wal_test_LDADD = $(sqlite_test_ldadd)
 
