@@ -10,5 +10,7 @@ EXTRA_DIST += \
 	docs/concepts.md \
 	docs/dependencies.md \
 	docs/file-format.md \
+	docs/hooks.md \
 	docs/reliability.md \
+	docs/snapshots.md \
 	docs/stores.md
