@@ -13,7 +13,9 @@ include tests/build/local.mk
 
 # Programs whose tests use threads: these run under ThreadSanitizer too (`make check-threads`).
 thread_tests = \
+	tests/contract/contract_test \
 	tests/crash/race_test \
+	tests/unit/aggregate/remember_test \
 	tests/unit/base/futex_portable_test \
 	tests/unit/base/futex_test \
 	tests/unit/base/memory_test \

@@ -296,7 +296,9 @@ struct stele_execute_options {
  * Sending a command again is safe, whatever has happened since: if its events
  * are in the stream, it is decided again on the state and at the time of then,
  * and the first result is returned, with `repeated` set. Another command under
- * the same id is then STELE_ID_REUSE.
+ * the same id is then STELE_ID_REUSE. Of several executions, one that decided
+ * nothing the first time leaves no trace of when that was: it is decided on
+ * today's state, which may give another answer.
  *
  * With `remember_commands` in the (first) repository the first answer is looked
  * up before anything is loaded: the first result with `replayed` set, or

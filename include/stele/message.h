@@ -104,7 +104,7 @@ STELE_API stele_status stele_message_new_raw(const struct stele_raw_message *raw
                                              const struct stele_message_options *options, stele_message **out,
                                              stele_error **error);
 
-/* One more reference (a copy, for a message lent by a cursor); NULL when memory is out. */
+/* One more reference (a copy, for a message lent by a cursor); NULL when memory is out. `message` is not NULL. */
 STELE_API stele_message *stele_message_ref(const stele_message *message);
 /* Give a reference back; the last one frees. NULL is allowed. */
 STELE_API void stele_message_unref(stele_message *message);

@@ -383,7 +383,8 @@ STELE_API stele_status stele_json_encode(const struct stele_type *type, const vo
  * beyond STELE_NESTING_MAX, size beyond STELE_PAYLOAD_MAX, or lists and
  * optional structs that take more than 16 times that decoded. A nil or null is
  * read as an absent optional field, a UUID also from bin of 16 bytes, a DOUBLE
- * also from an integer. On failure `out` is undefined.
+ * also from an integer. Fields without a place in the type are passed over, text
+ * in them unchecked. On failure `out` is undefined.
  */
 STELE_API stele_status stele_msgpack_decode(const struct stele_type *type, struct stele_slice bytes, stele_arena *arena,
                                             void *out, stele_error **error);

@@ -47,11 +47,17 @@ static bool move_log(struct sqlite_store *store)
 void stele__sqlite_checkpoint(struct sqlite_store *store)
 {
     struct sqlite_writer *writer = &store->writer;
+    const int64_t patience = writer->connection->busy_limit;
     bool complete;
+    int code;
 
     if (writer->log_pages < writer->checkpoint_at)
         return;
-    if (stele__sqlite_run(writer->connection, STATEMENT_BEGIN) != SQLITE_OK)
+    /* What is committed is not acknowledged yet: if another process holds the lock, the next commit will do. */
+    writer->connection->busy_limit = 0;
+    code = stele__sqlite_run(writer->connection, STATEMENT_BEGIN);
+    writer->connection->busy_limit = patience;
+    if (code != SQLITE_OK)
         return;
     complete = move_log(store);
     stele__sqlite_run(writer->connection, STATEMENT_ROLLBACK);

@@ -260,10 +260,9 @@ struct sqlite_writer {
 struct sqlite_watch {
     pthread_mutex_t mutex; /* guards the rest */
     pthread_cond_t changed;
-    uint64_t changes; /* counts what may have been a commit */
-    size_t waiting;   /* threads in wait() */
-    bool listening;   /* one of them sits in poll(2) for all */
-    bool opened;
+    uint64_t changes;  /* counts what may have been a commit */
+    size_t waiting;    /* threads in wait() */
+    bool listening;    /* one of them sits in poll(2) for all */
     int notify;        /* inotify on the log, or -1 */
     int wake[2];       /* a pipe that ends the listener's poll */
     int64_t alert_end; /* until then the listener looks often: the log was written, its commit is on its way */

@@ -70,13 +70,14 @@ void stele__sqlite_watch_fini(struct sqlite_watch *watch)
     pthread_mutex_destroy(&watch->mutex);
 }
 
-/* At the first wait. What cannot be had is done without, by looking now and then. */
+/* Before a wait: what cannot be had is done without, by looking now and then. The log may come later. */
 static void open_files(struct sqlite_watch *watch, const char *log_path)
 {
-    watch->opened = true;
-    if (pipe2(watch->wake, O_CLOEXEC | O_NONBLOCK) != 0)
+    if (watch->wake[0] < 0 && pipe2(watch->wake, O_CLOEXEC | O_NONBLOCK) != 0)
         watch->wake[0] = watch->wake[1] = -1;
 #ifdef __linux__
+    if (watch->notify >= 0)
+        return;
     watch->notify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
     if (watch->notify >= 0 && inotify_add_watch(watch->notify, log_path, IN_MODIFY) < 0)
         close_file(&watch->notify);
@@ -206,7 +207,8 @@ static uint64_t changes_so_far(struct sqlite_watch *watch, const char *log_path)
     uint64_t changes;
 
     pthread_mutex_lock(&watch->mutex);
-    if (!watch->opened)
+    /* Not under the listener, who polls them. */
+    if (!watch->listening)
         open_files(watch, log_path);
     changes = watch->changes;
     pthread_mutex_unlock(&watch->mutex);

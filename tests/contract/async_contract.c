@@ -19,15 +19,11 @@ struct told {
     uint64_t expected, actual;
 };
 
-static size_t calls; /* of done functions: one at a time */
-
-static void note(void *context, stele_status status, const struct stele_appended *result, const stele_error *error)
+static void note(struct told *told, stele_status status, const struct stele_appended *result, const stele_error *error)
 {
-    struct told *told = context;
     const struct stele_conflict *conflict = stele_error_conflict(error);
 
     told->times++;
-    told->place = calls++;
     told->status = status;
     told->has_result = result != NULL;
     told->has_error = error != NULL;
@@ -40,6 +36,16 @@ static void note(void *context, stele_status status, const struct stele_appended
     }
 }
 
+static size_t calls; /* of the done function: one at a time */
+
+static void done(void *context, stele_status status, const struct stele_appended *result, const stele_error *error)
+{
+    struct told *told = context;
+
+    told->place = calls++;
+    note(told, status, result, error);
+}
+
 static stele_status append_async(stele_store *store, const char *stream, struct stele_expected expected,
                                  const stele_message *event, struct told *told, stele_error **error)
 {
@@ -49,7 +55,7 @@ static stele_status append_async(stele_store *store, const char *stream, struct 
     return stele_append_async(
         store,
         &(struct stele_batch){.writes = &write, .write_count = 1, .expectations = &expectation, .expectation_count = 1},
-        note, told, error);
+        done, told, error);
 }
 
 static void must_append_async(stele_store *store, const char *stream, struct stele_expected expected, int64_t number,
@@ -180,7 +186,7 @@ static void the_batch_is_the_callers_again_when_the_call_returns(void **state)
                       store,
                       &(struct stele_batch){
                           .writes = writes, .write_count = 2, .expectations = expectations, .expectation_count = 2},
-                      note, &told, &error),
+                      done, &told, &error),
                   error);
         memset(names, '!', sizeof(names));
         memset(writes, 0, sizeof(writes));
@@ -240,8 +246,8 @@ static void what_is_refused_at_once_is_not_told_again(void **state)
     assert_string_equal(stele_error_get(error, "argument"), "done");
     stele_error_free(error);
     error = NULL;
-    assert_status(STELE_INVALID, stele_append_async(NULL, &batch, note, &told, &error), error);
-    assert_status(STELE_INVALID, stele_append_async(store, NULL, note, &told, &error), error);
+    assert_status(STELE_INVALID, stele_append_async(NULL, &batch, done, &told, &error), error);
+    assert_status(STELE_INVALID, stele_append_async(store, NULL, done, &told, &error), error);
     assert_status(STELE_INVALID, append_async(store, "", stele_expect_any(), event, &told, &error), error);
     assert_status(STELE_INVALID, append_async(store, "$all", stele_expect_any(), event, &told, &error), error);
     assert_status(STELE_INVALID, append_async(store, "a", stele_expect_any(), NULL, &told, &error), error);
@@ -419,7 +425,7 @@ static stele_status append_twenty(void *context, stele_error **error)
         writes[i] = (struct stele_write){attempt->names[i], attempt->events[i]};
     if (status == STELE_OK)
         status =
-            stele_append_async(store, &(struct stele_batch){.writes = writes, .write_count = 20}, note, &told, error);
+            stele_append_async(store, &(struct stele_batch){.writes = writes, .write_count = 20}, done, &told, error);
     stele_store_close(store);
     if (status == STELE_OK && told.times != 1)
         return STELE_CORRUPT;

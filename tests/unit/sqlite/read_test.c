@@ -204,7 +204,7 @@ static void *read_on(void *context)
     reading->right = true;
     do {
         struct stele_scan scan = {.until = STELE_VERSION_MAX, .limit = UINT64_MAX};
-        struct stele_scan_end end;
+        struct stele_scan_end end = {0};
         struct seen seen = {0};
 
         reading->right =
@@ -255,7 +255,7 @@ static stele_status read_by_type(void *context, stele_error **error)
                                     .limit = UINT64_MAX,
                                     .type = support_slice("thing.*"),
                                     .category = support_slice("stream")};
-    struct stele_scan_end end;
+    struct stele_scan_end end = {0};
     stele_store *store = NULL;
     stele_status status = fixture_try(STELE_OPEN_READ_ONLY, NULL, &store, error);
 

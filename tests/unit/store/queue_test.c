@@ -429,6 +429,105 @@ static void what_is_pushed_is_committed_and_delivered_once_and_in_order(void **s
     close_queue();
 }
 
+static void what_is_pushed_while_a_thread_leads_is_committed_after_it(void **state)
+{
+    struct appender leader;
+
+    (void)state;
+    forget_pushed();
+    open_queue(0, 0);
+    hold();
+    start_appender(&leader, 2);
+    wait_until_held();
+    must_push(0, 1, 1);
+    release();
+    flush();
+    join_appender(&leader);
+    assert_delivered(1);
+    assert_true(pthread_equal(backend.groups[1].thread, backend.queue.committer));
+    close_queue();
+}
+
+static atomic_bool stuck; /* a deliver function */
+
+static void be_stuck(struct pushed *own)
+{
+    (void)own;
+    while (atomic_load(&stuck))
+        sched_yield();
+}
+
+static void who_commits_while_another_delivers_leaves_deliveries_to_that_one(void **state)
+{
+    struct appender leader, heir;
+
+    (void)state;
+    forget_pushed();
+    open_queue(0, 0);
+    atomic_store(&stuck, true);
+    pushed[0].then = be_stuck;
+    must_push(0, 1, 1);
+    while (atomic_load(&delivered) == 0)
+        sched_yield();
+    hold();
+    start_appender(&leader, 2);
+    wait_until_held();
+    must_push(1, 1, 1);
+    start_appender(&heir, 4);
+    wait_until_arrived(2);
+    release();
+    join_appender(&leader);
+    join_appender(&heir);
+    assert_true(pthread_equal(backend.groups[2].thread, heir.thread));
+    assert_int_equal(atomic_load(&pushed[1].times), 0);
+    atomic_store(&stuck, false);
+    flush();
+    assert_delivered(2);
+    close_queue();
+}
+
+static void wait_until_finished(size_t count)
+{
+    size_t finished;
+
+    do {
+        sched_yield();
+        pthread_mutex_lock(&backend.queue.mutex);
+        finished = backend.queue.finished.count;
+        pthread_mutex_unlock(&backend.queue.mutex);
+    } while (finished != count);
+}
+
+static void what_is_finished_while_an_appender_delivers_is_delivered_by_the_committer(void **state)
+{
+    struct appender leader, heir;
+
+    (void)state;
+    forget_pushed();
+    open_queue(0, 0);
+    atomic_store(&stuck, true);
+    pushed[0].then = be_stuck;
+    hold();
+    start_appender(&leader, 2);
+    wait_until_held();
+    must_push(0, 1, 1);
+    start_appender(&heir, 4);
+    wait_until_arrived(2);
+    release();
+    while (atomic_load(&delivered) == 0)
+        sched_yield();
+    must_push(1, 1, 1);
+    wait_until_finished(1);
+    atomic_store(&stuck, false);
+    flush();
+    join_appender(&leader);
+    join_appender(&heir);
+    assert_delivered(2);
+    assert_true(pthread_equal(pushed[0].thread, heir.thread));
+    assert_true(pthread_equal(pushed[1].thread, backend.queue.committer));
+    close_queue();
+}
+
 static void a_flush_with_nothing_pushed_returns_and_starts_no_thread(void **state)
 {
     (void)state;
@@ -702,6 +801,9 @@ int main(void)
         support_test(a_group_has_at_most_the_bytes_of_a_batch),
         support_test(a_thread_behind_many_leads_until_its_own_is_committed_and_delivers_what_it_committed),
         support_test(what_is_pushed_is_committed_and_delivered_once_and_in_order),
+        support_test(what_is_pushed_while_a_thread_leads_is_committed_after_it),
+        support_test(who_commits_while_another_delivers_leaves_deliveries_to_that_one),
+        support_test(what_is_finished_while_an_appender_delivers_is_delivered_by_the_committer),
         support_test(a_flush_with_nothing_pushed_returns_and_starts_no_thread),
         support_test(closing_commits_and_delivers_what_is_pushed),
         support_test(a_deliver_function_may_push_though_the_queue_is_full_and_closing_waits_for_that_too),
