@@ -7,6 +7,7 @@ libstele_core_la_SOURCES += \
 	lib/store/cursor.c \
 	lib/store/fork.c \
 	lib/store/fork.h \
+	lib/store/operations.c \
 	lib/store/queue.c \
 	lib/store/queue.h \
 	lib/store/record.c \

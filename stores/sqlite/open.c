@@ -8,7 +8,7 @@
  * failed. Before anything is appended behind it, it is moved into the file and
  * cut, so that no page a failed sync has lost is relied on (contract D3).
  */
-#include "sqlite/sqlite.h"
+#include "sqlite/operations.h"
 
 #include "base/error.h"
 #include "base/log.h"
@@ -372,4 +372,5 @@ const struct stele_store_ops stele__sqlite_ops = {
     .wait = stele__sqlite_wait,
     .stats = stele__sqlite_stats,
     .verify = stele__sqlite_verify,
+    .operations = &stele__sqlite_operations,
 };

@@ -3,10 +3,12 @@
 sqlite_tests = \
 	tests/unit/sqlite/checkpoint_test \
 	tests/unit/sqlite/commit_test \
+	tests/unit/sqlite/copy_test \
 	tests/unit/sqlite/create_test \
 	tests/unit/sqlite/damage_test \
 	tests/unit/sqlite/open_test \
 	tests/unit/sqlite/schema_test \
+	tests/unit/sqlite/sql_test \
 	tests/unit/sqlite/wal_test
 
 test_programs += $(sqlite_tests)
@@ -26,6 +28,8 @@ tests_unit_sqlite_checkpoint_test_SOURCES = tests/unit/sqlite/checkpoint_test.c
 tests_unit_sqlite_checkpoint_test_LDADD = $(sqlite_test_ldadd)
 tests_unit_sqlite_commit_test_SOURCES = tests/unit/sqlite/commit_test.c
 tests_unit_sqlite_commit_test_LDADD = $(sqlite_test_ldadd)
+tests_unit_sqlite_copy_test_SOURCES = tests/unit/sqlite/copy_test.c
+tests_unit_sqlite_copy_test_LDADD = $(sqlite_test_ldadd)
 tests_unit_sqlite_create_test_SOURCES = tests/unit/sqlite/create_test.c
 tests_unit_sqlite_create_test_LDADD = $(sqlite_test_ldadd)
 tests_unit_sqlite_damage_test_SOURCES = tests/unit/sqlite/damage_test.c
@@ -34,5 +38,7 @@ tests_unit_sqlite_open_test_SOURCES = tests/unit/sqlite/open_test.c
 tests_unit_sqlite_open_test_LDADD = $(sqlite_test_ldadd)
 tests_unit_sqlite_schema_test_SOURCES = tests/unit/sqlite/schema_test.c
 tests_unit_sqlite_schema_test_LDADD = $(sqlite_test_ldadd)
+tests_unit_sqlite_sql_test_SOURCES = tests/unit/sqlite/sql_test.c
+tests_unit_sqlite_sql_test_LDADD = $(sqlite_test_ldadd)
 tests_unit_sqlite_wal_test_SOURCES = tests/unit/sqlite/wal_test.c
 tests_unit_sqlite_wal_test_LDADD = $(sqlite_test_ldadd)
