@@ -143,14 +143,19 @@ struct stele_batch {
     size_t expectation_count;
     /*
      * The command that the batch is the outcome of; NULL: none. Its id is
-     * remembered with the outcome in the same transaction (the command ledger).
-     * If the id is remembered already, nothing is written: with the same type
-     * and payload the first outcome is returned again (`replayed`), with
-     * another it is STELE_ID_REUSE.
+     * remembered with the outcome in the same transaction (the command ledger),
+     * if the append is STELE_OK. If the id is remembered already, nothing is
+     * looked at or written: with the same type, type version and payload the
+     * first outcome is returned again, with `replayed` set; with another it is
+     * STELE_ID_REUSE.
      */
     const stele_message *command;
-    /* With `command`: it was refused, for this reason. The batch has no writes then; sending the command again gives
-     * STELE_REJECTED with this text. */
+    /*
+     * With `command`: it was refused, for this reason (UTF-8, at most
+     * STELE_REJECTION_MAX bytes). The batch has no writes then, but may have
+     * expectations. STELE_OK: that is remembered; the command sent again gives
+     * STELE_REJECTED with this text.
+     */
     const char *rejection;
 };
 
@@ -170,19 +175,22 @@ struct stele_appended {
  *
  * STELE_CONFLICT    an expectation does not hold; stele_error_conflict() has the facts. Nothing is written.
  * STELE_ID_REUSE    an event id is stored already, but not all of the batch is stored, in this order, in these
- *                   streams, with the same types and payloads. Nothing is written. The error has "id".
+ *                   streams, with the same types and payloads; or the batch's command has the id of another one
+ *                   that is remembered. Nothing is written. The error has "id".
+ * STELE_REJECTED    the batch's command was refused before; the message is the text of then. Nothing is written.
  * STELE_UNKNOWN     an input/output error cut the commit short: it may be stored or not. The store refuses further
  *                   appends with STELE_IO until it is closed and opened again; then repeat the append to settle it.
  * STELE_INVALID     a stream name (empty, control characters, not UTF-8, or beginning with '$': such streams are
  *                   the library's own and can only be read), a malformed expectation, two expectations on one
- *                   stream, the same id twice in the batch.
+ *                   stream, the same id twice in the batch, a rejection without a command or with events.
  * STELE_LIMIT       see stele/limits.h; the bytes of a batch are those of payloads and attributes; a batch has at
  *                   most STELE_BATCH_EVENTS_MAX expectations.
  * STELE_BUSY, STELE_FULL, STELE_READ_ONLY, STELE_IO, STELE_CORRUPT, STELE_NO_MEMORY: nothing is written.
  *
  * If all ids of the batch are stored already with the same content, the call
  * returns STELE_OK with the original result, whatever was expected: repeating
- * an append is always safe. `result` may be NULL.
+ * an append is always safe. A command that was forgotten meanwhile is then
+ * remembered again, with that result. `result` may be NULL.
  */
 STELE_API stele_status stele_append_batch(stele_store *store, const struct stele_batch *batch,
                                           struct stele_appended *result, stele_error **error);
@@ -191,17 +199,27 @@ STELE_API stele_status stele_append_batch(stele_store *store, const struct stele
 struct stele_outcome {
     bool rejected;
     struct stele_slice rejection; /* the domain's text, NUL-terminated; absent if accepted */
-    uint64_t version;             /* as in struct stele_appended */
+    uint64_t version;             /* this and the next three as in struct stele_appended */
     uint64_t first_position;
     uint64_t last_position;
-    int64_t time;                 /* when it was remembered */
+    bool created;
+    int64_t time; /* when it was remembered, by the store's clock */
 };
 
-/* The outcome of a command by its id; STELE_NOT_FOUND if it is not remembered. Texts live in `arena`. */
+/*
+ * The outcome of a command by its id. The text lives in `arena`, which is
+ * used for nothing else. STELE_NOT_FOUND if the command is not remembered: it
+ * never was, it was forgotten, or the store is an older file opened for reading;
+ * STELE_CORRUPT if what is remembered of it is damaged; STELE_INVALID;
+ * STELE_LIMIT; STELE_IO; STELE_NO_MEMORY. Thread-safe.
+ */
 STELE_API stele_status stele_find_outcome(stele_store *store, const char *command_id, stele_arena *arena,
                                           struct stele_outcome *out, stele_error **error);
 
-/* Which commands to forget: those remembered before a time, or all but the newest. Both given: those that fit both. */
+/*
+ * Which commands to forget: those remembered before a time, or all but the
+ * newest, by the time they were remembered. Both given: those that fit both.
+ */
 struct stele_retention {
     size_t size;
     bool has_before;
@@ -210,8 +228,14 @@ struct stele_retention {
     uint64_t keep; /* how many of the newest stay */
 };
 
-/* Forget commands, in steps that keep no writer waiting long; `*forgotten` (may be NULL) is their number.
- * STELE_INVALID if neither member is given. */
+/*
+ * Forget commands, in transactions of a few hundred with a pause between them,
+ * so that no writer waits for long. `*forgotten` (may be NULL) is their number.
+ * A forgotten command that is sent again is a new one to the ledger; its events
+ * are still there, with ids that an append recognises. STELE_INVALID if neither
+ * member is given; STELE_READ_ONLY; otherwise as stele_append_batch(), and some
+ * may be forgotten already. Thread-safe.
+ */
 STELE_API stele_status stele_forget_commands(stele_store *store, const struct stele_retention *retention,
                                              uint64_t *forgotten, stele_error **error);
 

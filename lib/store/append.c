@@ -14,6 +14,7 @@
 #include "base/map.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "store/ledger.h"
 #include "store/record.h"
 #include "store/store.h"
 
@@ -26,6 +27,8 @@ struct preparation {
     struct stele_stream_expectation small_expectations[SMALL];
     struct stele_record *records;
     struct stele_stream_expectation *expectations;
+    const struct stele_command_record *command; /* NULL or `remembered` */
+    struct stele_command_record remembered;
     size_t bytes;             /* of payloads and attributes */
     struct stele_arena arena; /* of the large ones */
 };
@@ -40,6 +43,10 @@ static stele_status check_batch(const stele_store *store, const struct stele_bat
         return stele__fail_argument(error, "batch.writes", "is NULL");
     if (!batch->expectations && batch->expectation_count)
         return stele__fail_argument(error, "batch.expectations", "is NULL");
+    if (batch->rejection && !batch->command)
+        return stele__fail_argument(error, "batch.rejection", "there is no command that was refused");
+    if (batch->rejection && batch->write_count)
+        return stele__fail_argument(error, "batch.rejection", "a command that was refused has no events");
     if (batch->write_count > STELE_BATCH_EVENTS_MAX)
         return stele__fail_limit(error, "batch", batch->write_count, STELE_BATCH_EVENTS_MAX, "events");
     if (batch->expectation_count > STELE_BATCH_EVENTS_MAX)
@@ -226,10 +233,39 @@ static stele_status take_expectations(const struct stele_batch *batch, struct st
     return STELE_OK;
 }
 
+/* --- The command ------------------------------------------------------------------ */
+
+static stele_status check_rejection(struct stele_slice rejection, stele_error **error)
+{
+    size_t offset;
+
+    if (rejection.size > STELE_REJECTION_MAX)
+        return stele__fail_limit(error, "batch.rejection", rejection.size, STELE_REJECTION_MAX, "bytes");
+    if (!stele__utf8_valid(rejection, &offset))
+        return stele__fail_argument(error, "batch.rejection", "is not UTF-8");
+    return STELE_OK;
+}
+
+static stele_status take_command(const stele_store *store, const struct stele_batch *batch, const uint8_t *digest,
+                                 struct preparation *preparation, stele_error **error)
+{
+    struct stele_command_record *record = &preparation->remembered;
+
+    preparation->command = NULL;
+    if (!batch->command)
+        return STELE_OK;
+    stele__command_record(batch->command, digest, record);
+    record->rejection = stele__slice(batch->rejection);
+    record->time = store->clock->now(store->clock->context);
+    preparation->command = record;
+    preparation->bytes += record->rejection.size;
+    return check_rejection(record->rejection, error);
+}
+
 /* --- The way through -------------------------------------------------------------- */
 
-static stele_status prepare(const stele_store *store, const struct stele_batch *batch, struct preparation *preparation,
-                            stele_error **error)
+static stele_status prepare(const stele_store *store, const struct stele_batch *batch, const uint8_t *digest,
+                            struct preparation *preparation, stele_error **error)
 {
     stele_status status = allocate(preparation, batch, error);
 
@@ -240,6 +276,8 @@ static stele_status prepare(const stele_store *store, const struct stele_batch *
                                             : find_twice(preparation->records, batch->write_count, error);
     if (status == STELE_OK)
         status = take_expectations(batch, preparation->expectations, error);
+    if (status == STELE_OK)
+        status = take_command(store, batch, digest, preparation, error);
     return status;
 }
 
@@ -250,7 +288,8 @@ static stele_status append(stele_store *store, const struct stele_batch *batch, 
         .member = {.records = preparation->records,
                    .record_count = batch->write_count,
                    .expectations = preparation->expectations,
-                   .expectation_count = batch->expectation_count},
+                   .expectation_count = batch->expectation_count,
+                   .command = preparation->command},
         .bytes = preparation->bytes,
     };
 
@@ -266,8 +305,8 @@ static stele_status append(stele_store *store, const struct stele_batch *batch, 
     return entry.member.status;
 }
 
-stele_status stele_append_batch(stele_store *store, const struct stele_batch *batch, struct stele_appended *result,
-                                stele_error **error)
+stele_status stele__store_append(stele_store *store, const struct stele_batch *batch, const uint8_t *digest,
+                                 struct stele_appended *result, stele_error **error)
 {
     struct preparation preparation; /* large: only the part in use is ever written */
     stele_status status = stele__store_check(store, error);
@@ -276,11 +315,17 @@ stele_status stele_append_batch(stele_store *store, const struct stele_batch *ba
         status = check_batch(store, batch, error);
     if (status != STELE_OK)
         return status;
-    status = prepare(store, batch, &preparation, error);
+    status = prepare(store, batch, digest, &preparation, error);
     if (status == STELE_OK)
         status = append(store, batch, &preparation, result, error);
     stele__arena_fini(&preparation.arena);
     return status;
+}
+
+stele_status stele_append_batch(stele_store *store, const struct stele_batch *batch, struct stele_appended *result,
+                                stele_error **error)
+{
+    return stele__store_append(store, batch, NULL, result, error);
 }
 
 stele_status stele_append(stele_store *store, const char *stream, struct stele_expected expected,
@@ -299,7 +344,10 @@ stele_status stele_append(stele_store *store, const char *stream, struct stele_e
 /*
  * What is kept of an asynchronous batch, in one block:
  *
- *     struct copy | records | expectations | messages | names of streams, each with its NUL
+ *     struct copy | records | expectations | messages | texts, each with its NUL
+ *
+ * The messages are those of the writes and the command; the texts are the names
+ * of the streams and the rejection.
  */
 struct copy {
     struct stele__queue_entry entry; /* the first member */
@@ -310,7 +358,8 @@ struct copy {
     struct stele_stream_expectation *expectations;
     stele_message **messages;
     size_t message_count; /* referenced */
-    char *names;          /* the first byte of them not used yet */
+    struct stele_command_record command;
+    char *texts; /* the first byte of them not used yet */
 };
 
 static void free_copy(struct copy *copy)
@@ -337,6 +386,8 @@ static size_t size_of_copy(const struct stele_batch *batch, const struct prepara
     size_t size = sizeof(struct copy) + batch->write_count * (sizeof(struct stele_record) + sizeof(stele_message *)) +
                   batch->expectation_count * sizeof(struct stele_stream_expectation);
 
+    if (batch->command)
+        size += sizeof(stele_message *) + preparation->command->rejection.size + 1;
     for (size_t i = 0; i < batch->write_count; i++)
         size += preparation->records[i].stream.size + 1;
     for (size_t i = 0; i < batch->expectation_count; i++)
@@ -344,26 +395,52 @@ static size_t size_of_copy(const struct stele_batch *batch, const struct prepara
     return size;
 }
 
-static struct stele_slice copy_name(struct copy *copy, struct stele_slice name)
+static struct stele_slice copy_text(struct copy *copy, struct stele_slice text)
 {
-    const struct stele_slice place = {copy->names, name.size};
+    const struct stele_slice place = {copy->texts, text.size};
 
-    memcpy(copy->names, name.data, name.size + 1);
-    copy->names += name.size + 1;
+    memcpy(copy->texts, text.data, text.size + 1);
+    copy->texts += text.size + 1;
     return place;
 }
 
-/* A lent message is copied by its reference, so records are made of what is kept. */
+/* One more reference for the copy to keep; NULL when memory is out. A lent message is copied by that. */
+static const stele_message *keep(struct copy *copy, const stele_message *message)
+{
+    stele_message *kept = stele_message_ref(message);
+
+    if (kept)
+        copy->messages[copy->message_count++] = kept;
+    return kept;
+}
+
+/* Records are made of what is kept. */
 static bool copy_writes(struct copy *copy, const struct stele_batch *batch, const struct preparation *preparation)
 {
     for (size_t i = 0; i < batch->write_count; i++) {
-        stele_message *message = stele_message_ref(batch->writes[i].event);
+        const stele_message *message = keep(copy, batch->writes[i].event);
 
         if (!message)
             return false;
-        copy->messages[copy->message_count++] = message;
-        stele__record_from_message(message, copy_name(copy, preparation->records[i].stream), &copy->records[i]);
+        stele__record_from_message(message, copy_text(copy, preparation->records[i].stream), &copy->records[i]);
     }
+    return true;
+}
+
+static bool copy_command(struct copy *copy, const struct stele_batch *batch, const struct preparation *preparation)
+{
+    const stele_message *message;
+
+    if (!batch->command)
+        return true;
+    message = keep(copy, batch->command);
+    if (!message)
+        return false;
+    stele__command_record(message, preparation->command->digest, &copy->command);
+    copy->command.time = preparation->command->time;
+    if (preparation->command->rejection.data)
+        copy->command.rejection = copy_text(copy, preparation->command->rejection);
+    copy->entry.member.command = &copy->command;
     return true;
 }
 
@@ -371,7 +448,7 @@ static void copy_expectations(struct copy *copy, const struct stele_batch *batch
 {
     for (size_t i = 0; i < batch->expectation_count; i++) {
         copy->expectations[i] = preparation->expectations[i];
-        copy->expectations[i].stream = copy_name(copy, preparation->expectations[i].stream);
+        copy->expectations[i].stream = copy_text(copy, preparation->expectations[i].stream);
     }
 }
 
@@ -387,16 +464,16 @@ static struct copy *copy_batch(const struct stele_batch *batch, const struct pre
     copy->records = (struct stele_record *)(copy + 1);
     copy->expectations = (struct stele_stream_expectation *)(copy->records + batch->write_count);
     copy->messages = (stele_message **)(copy->expectations + batch->expectation_count);
-    copy->names = (char *)(copy->messages + batch->write_count);
-    if (!copy_writes(copy, batch, preparation)) {
-        free_copy(copy);
-        return NULL;
-    }
-    copy_expectations(copy, batch, preparation);
+    copy->texts = (char *)(copy->messages + batch->write_count + (batch->command != NULL));
     copy->entry.member = (struct stele_append_member){.records = copy->records,
                                                       .record_count = batch->write_count,
                                                       .expectations = copy->expectations,
                                                       .expectation_count = batch->expectation_count};
+    if (!copy_writes(copy, batch, preparation) || !copy_command(copy, batch, preparation)) {
+        free_copy(copy);
+        return NULL;
+    }
+    copy_expectations(copy, batch, preparation);
     copy->entry.bytes = preparation->bytes;
     copy->entry.deliver = tell;
     return copy;
@@ -430,7 +507,7 @@ stele_status stele_append_async(stele_store *store, const struct stele_batch *ba
         status = stele__fail_argument(error, "done", "is NULL");
     if (status != STELE_OK)
         return status;
-    status = prepare(store, batch, &preparation, error);
+    status = prepare(store, batch, NULL, &preparation, error);
     if (status == STELE_OK)
         status = push(store, batch, &preparation, done, context, error);
     stele__arena_fini(&preparation.arena);

@@ -7,6 +7,8 @@ libstele_core_la_SOURCES += \
 	lib/store/cursor.c \
 	lib/store/fork.c \
 	lib/store/fork.h \
+	lib/store/ledger.c \
+	lib/store/ledger.h \
 	lib/store/operations.c \
 	lib/store/queue.c \
 	lib/store/queue.h \

@@ -1,6 +1,8 @@
 /*
- * What an append must satisfy, for every backend alike (contracts A1, A4-A6).
+ * What an append must satisfy, for every backend alike (contracts A1, A4-A6, B7).
  *
+ *     the command is remembered, the same one      -> its first outcome
+ *     the command is remembered, another one       -> STELE_ID_REUSE
  *     all ids stored, same order, streams, types, payloads  -> repeated, OK
  *     some ids stored, or something differs                 -> STELE_ID_REUSE
  *     no id stored, an expectation does not hold            -> STELE_CONFLICT
@@ -13,9 +15,8 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "store/ledger.h"
 #include "store/record.h"
-
-#include <inttypes.h>
 
 /* --- Expectations ------------------------------------------------------------------ */
 
@@ -157,11 +158,30 @@ stele_status stele_append_rules_repeat(const struct stele_append_view *view, str
     return STELE_OK;
 }
 
+/* --- Commands ------------------------------------------------------------------------ */
+
+stele_status stele_append_rules_command(const struct stele_append_view *view, struct stele_append_member *member,
+                                        bool *replayed)
+{
+    struct stele_command_record stored;
+    stele_status status;
+
+    *replayed = false;
+    if (!member->command)
+        return STELE_OK;
+    status = view->command(view->context, member->command, &stored, replayed, &member->error);
+    if (status == STELE_OK && *replayed)
+        status = stele__command_answer(member->command, &stored, &member->result, &member->error);
+    return status;
+}
+
 stele_status stele_append_rules(const struct stele_append_view *view, struct stele_append_member *member,
                                 bool *repeated)
 {
-    stele_status status = stele_append_rules_repeat(view, member, repeated);
+    stele_status status = stele_append_rules_command(view, member, repeated);
 
+    if (status == STELE_OK && !*repeated)
+        status = stele_append_rules_repeat(view, member, repeated);
     if (status != STELE_OK || *repeated)
         return status;
     return stele_append_rules_expect(view, member);

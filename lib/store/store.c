@@ -85,6 +85,7 @@ static stele_status open_backend(stele_store *store, const struct stele__url *ur
 
     describe(&request, url, options);
     store->ops = url->backend->ops;
+    store->clock = request.clock;
     store->read_only = request.mode == STELE_OPEN_READ_ONLY;
     store->payload_limit = options && options->payload_limit ? options->payload_limit : STELE_PAYLOAD_DEFAULT;
     store->generation = stele__fork_generation();

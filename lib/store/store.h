@@ -12,6 +12,7 @@
 struct stele_store {
     const struct stele_store_ops *ops;
     struct stele_backend *backend;
+    const struct stele_clock *clock;
     bool read_only;
     size_t payload_limit;
     unsigned generation;       /* of the process that opened it, see store/fork.h */
@@ -38,6 +39,13 @@ stele_status stele__store_check_stream(struct stele_slice name, stele_error **er
 typedef bool stele__message_visit(void *context, const stele_message *lent);
 stele_status stele__store_visit(stele_store *store, const struct stele_query *query, stele__message_visit *visit,
                                 void *context, struct stele_head *head, stele_error **error);
+
+/*
+ * stele_append_batch(), for a batch whose command stands for more than it says
+ * itself: `digest` (see store/ledger.h) is what it is told apart by; NULL: its own.
+ */
+stele_status stele__store_append(stele_store *store, const struct stele_batch *batch, const uint8_t *digest,
+                                 struct stele_appended *result, stele_error **error);
 
 /* The gate of whatever writes besides appends: between the two no append is with the backend. */
 void stele__store_enter(stele_store *store);

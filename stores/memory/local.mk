@@ -1,6 +1,10 @@
 # Storey 3: the backend that keeps everything in memory.
 
 libstele_core_la_SOURCES += \
+	stores/memory/ledger.c \
+	stores/memory/ledger.h \
 	stores/memory/log.c \
 	stores/memory/log.h \
-	stores/memory/memory.c
+	stores/memory/memory.c \
+	stores/memory/snapshot.c \
+	stores/memory/snapshot.h

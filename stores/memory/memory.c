@@ -18,13 +18,17 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "memory/ledger.h"
 #include "memory/log.h"
+#include "memory/snapshot.h"
 
 struct memory__store {
     struct stele_backend backend;
     pthread_mutex_t mutex;
-    pthread_cond_t appended; /* on the monotonic clock */
-    struct memory__log log;  /* guarded by mutex; records themselves never change */
+    pthread_cond_t appended;            /* on the monotonic clock */
+    struct memory__log log;             /* guarded by mutex; records themselves never change */
+    struct memory__ledger ledger;       /* guarded by mutex */
+    struct memory__snapshots snapshots; /* guarded by mutex */
 };
 
 extern const struct stele_store_ops stele__memory_ops;
@@ -69,6 +73,8 @@ static stele_status memory_open(const struct stele_open_request *request, struct
     }
     store->backend.ops = &stele__memory_ops;
     memory__log_init(&store->log);
+    memory__ledger_init(&store->ledger);
+    memory__snapshots_init(&store->snapshots);
     *out = &store->backend;
     return STELE_OK;
 }
@@ -77,6 +83,8 @@ static void memory_close(struct stele_backend *backend)
 {
     struct memory__store *store = store_of(backend);
 
+    memory__snapshots_fini(&store->snapshots);
+    memory__ledger_fini(&store->ledger);
     memory__log_fini(&store->log);
     pthread_cond_destroy(&store->appended);
     pthread_mutex_destroy(&store->mutex);
@@ -87,7 +95,8 @@ static void memory_close(struct stele_backend *backend)
 
 static stele_status view_version(void *context, struct stele_slice name, uint64_t *out, stele_error **error)
 {
-    const struct memory__stream *stream = memory__log_stream(context, name);
+    const struct memory__store *store = context;
+    const struct memory__stream *stream = memory__log_stream(&store->log, name);
 
     (void)error;
     *out = stream ? stream->events.count : 0;
@@ -97,7 +106,8 @@ static stele_status view_version(void *context, struct stele_slice name, uint64_
 static stele_status view_find(void *context, const struct stele_record *wanted, struct stele_record *out, bool *found,
                               stele_error **error)
 {
-    const struct stele_record *record = memory__log_find(context, wanted);
+    const struct memory__store *store = context;
+    const struct stele_record *record = memory__log_find(&store->log, wanted);
 
     (void)error;
     *found = record != NULL;
@@ -109,7 +119,8 @@ static stele_status view_find(void *context, const struct stele_record *wanted, 
 static stele_status view_behind(void *context, struct stele_slice name, uint64_t version,
                                 struct stele_conflict *conflict, stele_error **error)
 {
-    const struct memory__stream *stream = memory__log_stream(context, name);
+    const struct memory__store *store = context;
+    const struct memory__stream *stream = memory__log_stream(&store->log, name);
 
     (void)error;
     for (size_t i = version; stream && i < stream->events.count; i++) {
@@ -126,15 +137,45 @@ static stele_status view_behind(void *context, struct stele_slice name, uint64_t
     return STELE_OK;
 }
 
-static stele_status append_member(struct memory__log *log, struct stele_append_member *member)
+static stele_status view_command(void *context, const struct stele_command_record *wanted,
+                                 struct stele_command_record *out, bool *found, stele_error **error)
 {
-    const struct stele_append_view view = {view_version, view_find, view_behind, log};
-    bool repeated = false;
-    stele_status status = stele_append_rules(&view, member, &repeated);
+    const struct memory__store *store = context;
+    const struct stele_command_record *entry = memory__ledger_find(&store->ledger, wanted);
 
-    if (status != STELE_OK || repeated)
-        return status;
-    return memory__log_add(log, member) ? STELE_OK : stele__fail_memory(&member->error);
+    (void)error;
+    *found = entry != NULL;
+    if (entry)
+        *out = *entry;
+    return STELE_OK;
+}
+
+/* Write what the rules let through: room for the command first, so that nothing fails behind the events. */
+static stele_status write_member(struct memory__store *store, struct stele_append_member *member, bool settled)
+{
+    struct memory__command *command = NULL;
+
+    if (member->command && !member->result.replayed) {
+        command = memory__ledger_reserve(&store->ledger, member->command);
+        if (!command)
+            return stele__fail_memory(&member->error);
+    }
+    if (!settled && !memory__log_add(&store->log, member)) {
+        memory__ledger_give_up(&store->ledger, command);
+        return stele__fail_memory(&member->error);
+    }
+    if (command)
+        memory__ledger_add(&store->ledger, command, &member->result);
+    return STELE_OK;
+}
+
+static stele_status append_member(struct memory__store *store, struct stele_append_member *member)
+{
+    const struct stele_append_view view = {view_version, view_find, view_behind, view_command, store};
+    bool settled = false;
+    const stele_status status = stele_append_rules(&view, member, &settled);
+
+    return status == STELE_OK ? write_member(store, member, settled) : status;
 }
 
 static void memory_append(struct stele_backend *backend, struct stele_append_member *members, size_t count)
@@ -143,7 +184,7 @@ static void memory_append(struct stele_backend *backend, struct stele_append_mem
 
     pthread_mutex_lock(&store->mutex);
     for (size_t i = 0; i < count; i++)
-        members[i].status = append_member(&store->log, &members[i]);
+        members[i].status = append_member(store, &members[i]);
     pthread_cond_broadcast(&store->appended);
     pthread_mutex_unlock(&store->mutex);
 }
@@ -414,6 +455,108 @@ static stele_status memory_verify(struct stele_backend *backend, const struct st
     return STELE_OK;
 }
 
+/* --- Commands and snapshots ---------------------------------------------------------------------- */
+
+static stele_status memory_find_command(struct stele_backend *backend, const struct stele_command_record *wanted,
+                                        stele_command_visit *visit, void *context, stele_error **error)
+{
+    struct memory__store *store = store_of(backend);
+    const struct stele_command_record *entry;
+
+    (void)error;
+    /* The visitor copies a text at most; an entry may be forgotten as soon as the lock is given back. */
+    pthread_mutex_lock(&store->mutex);
+    entry = memory__ledger_find(&store->ledger, wanted);
+    if (entry)
+        visit(context, entry);
+    pthread_mutex_unlock(&store->mutex);
+    return STELE_OK;
+}
+
+static stele_status memory_mark_commands(struct stele_backend *backend, const struct stele_retention *retention,
+                                         struct stele_command_mark *out, stele_error **error)
+{
+    struct memory__store *store = store_of(backend);
+
+    (void)error;
+    pthread_mutex_lock(&store->mutex);
+    *out = memory__ledger_mark(&store->ledger, retention);
+    pthread_mutex_unlock(&store->mutex);
+    return STELE_OK;
+}
+
+static stele_status memory_forget_commands(struct stele_backend *backend, const struct stele_command_mark *mark,
+                                           uint64_t most, uint64_t *forgotten, stele_error **error)
+{
+    struct memory__store *store = store_of(backend);
+
+    (void)error;
+    pthread_mutex_lock(&store->mutex);
+    *forgotten = memory__ledger_forget(&store->ledger, mark, most);
+    pthread_mutex_unlock(&store->mutex);
+    return STELE_OK;
+}
+
+static stele_status memory_load_snapshot(struct stele_backend *backend, struct stele_slice stream,
+                                         stele_snapshot_visit *visit, void *context, stele_error **error)
+{
+    struct memory__store *store = store_of(backend);
+    struct memory__snapshot *snapshot;
+
+    (void)error;
+    pthread_mutex_lock(&store->mutex);
+    snapshot = memory__snapshots_take(&store->snapshots, stream);
+    pthread_mutex_unlock(&store->mutex);
+    if (!snapshot)
+        return STELE_OK;
+    visit(context, &snapshot->content);
+    pthread_mutex_lock(&store->mutex);
+    memory__snapshot_give(snapshot);
+    pthread_mutex_unlock(&store->mutex);
+    return STELE_OK;
+}
+
+static stele_status save_snapshot(struct memory__store *store, const struct stele_snapshot *snapshot,
+                                  stele_error **error)
+{
+    const struct memory__stream *stream = memory__log_stream(&store->log, snapshot->stream);
+
+    if (!stream) {
+        stele__fail(error, STELE_NOT_FOUND, "there is no stream \"%.*s\"", STELE_SLICE(snapshot->stream));
+        stele__error_add(error, "stream", "%.*s", STELE_SLICE(snapshot->stream));
+        return STELE_NOT_FOUND;
+    }
+    if (snapshot->version > stream->events.count)
+        return stele__fail_argument(error, "snapshot", "its version is beyond that of its stream");
+    return memory__snapshots_keep(&store->snapshots, snapshot) ? STELE_OK : stele__fail_memory(error);
+}
+
+static stele_status memory_save_snapshot(struct stele_backend *backend, const struct stele_snapshot *snapshot,
+                                         stele_error **error)
+{
+    struct memory__store *store = store_of(backend);
+    stele_status status;
+
+    pthread_mutex_lock(&store->mutex);
+    status = save_snapshot(store, snapshot, error);
+    pthread_mutex_unlock(&store->mutex);
+    return status;
+}
+
+static stele_status memory_drop_snapshot(struct stele_backend *backend, struct stele_slice stream, stele_error **error)
+{
+    struct memory__store *store = store_of(backend);
+
+    (void)error;
+    pthread_mutex_lock(&store->mutex);
+    if (stream.data)
+        memory__snapshots_drop(&store->snapshots, stream);
+    else
+        memory__snapshots_fini(&store->snapshots);
+    pthread_mutex_unlock(&store->mutex);
+    return STELE_OK;
+}
+
 const struct stele_store_ops stele__memory_ops = {
     .size = sizeof(struct stele_store_ops),
     .scheme = "memory",
@@ -426,4 +569,10 @@ const struct stele_store_ops stele__memory_ops = {
     .wait = memory_wait,
     .stats = memory_stats,
     .verify = memory_verify,
+    .find_command = memory_find_command,
+    .mark_commands = memory_mark_commands,
+    .forget_commands = memory_forget_commands,
+    .load_snapshot = memory_load_snapshot,
+    .save_snapshot = memory_save_snapshot,
+    .drop_snapshot = memory_drop_snapshot,
 };

@@ -2,7 +2,7 @@
  * Appending a group of members in one transaction.
  *
  *     BEGIN IMMEDIATE -> head of the log
- *        each member: expectations -> rows written, or a verdict of its own
+ *        each member: command known? -> expectations -> rows written, or a verdict of its own
  *     COMMIT (one sync) -> members acknowledged -> waiters woken -> checkpoint if due
  *
  * The quick pass checks expectations only and lets the unique index on event
@@ -130,7 +130,7 @@ static stele_status view_behind(void *context, struct stele_slice stream, uint64
 
 static struct stele_append_view view_of(struct sqlite_writer *writer)
 {
-    return (struct stele_append_view){view_version, view_find, view_behind, writer};
+    return (struct stele_append_view){view_version, view_find, view_behind, stele__sqlite_view_command, writer};
 }
 
 /* --- Writing a member ------------------------------------------------------------------- */
@@ -287,80 +287,59 @@ static stele_status judge_quickly(const struct stele_append_view *view, struct s
     return status;
 }
 
-static enum outcome run_member(struct group *group, struct stele_append_member *member)
+/* The verdict on a member. `*settled`: its events need not be written, because they or their command were before. */
+static stele_status judge(const struct group *group, struct stele_append_member *member, bool *settled)
 {
     const struct stele_append_view view = view_of(group->writer);
-    bool repeated = false;
+    stele_status status;
 
-    member->status =
-        group->careful ? stele_append_rules(&view, member, &repeated) : judge_quickly(&view, member, &repeated);
+    if (group->careful)
+        return stele_append_rules(&view, member, settled);
+    status = stele_append_rules_command(&view, member, settled);
+    return status != STELE_OK || *settled ? status : judge_quickly(&view, member, settled);
+}
+
+static enum outcome remember(struct group *group, const struct stele_append_member *member)
+{
+    const stele_status status = stele__sqlite_remember(group->writer, member->command, &member->result, &group->cause);
+
+    group->wrote = true;
+    return status == STELE_OK ? COMMITTED : refuse(group, status);
+}
+
+static enum outcome run_member(struct group *group, struct stele_append_member *member)
+{
+    enum outcome outcome = COMMITTED;
+    bool settled = false;
+
+    member->status = judge(group, member, &settled);
     end_find(group->writer);
-    if (member->status != STELE_OK || repeated || member->record_count == 0)
+    if (member->status != STELE_OK)
         return COMMITTED;
-    return write_member(group, member);
+    if (!settled && member->record_count)
+        outcome = write_member(group, member);
+    if (outcome == COMMITTED && member->command && !member->result.replayed)
+        outcome = remember(group, member);
+    return outcome;
 }
 
 /* --- The transaction ------------------------------------------------------------------------ */
 
-static enum outcome fail_group(struct group *group, int code, const char *doing)
-{
-    return refuse(group, stele__sqlite_fail(group->writer->connection, code, doing, &group->cause));
-}
-
 static enum outcome begin(struct group *group)
 {
-    struct sqlite_writer *writer = group->writer;
-    const int code = stele__sqlite_run(writer->connection, STATEMENT_BEGIN);
-    stele_status status;
+    const stele_status status = stele__sqlite_begin(group->store, &group->cause);
 
-    if (code != SQLITE_OK)
-        return fail_group(group, code, "begin to write");
-    status = stele__sqlite_number(writer->connection, STATEMENT_HEAD, &writer->head, &group->cause);
-    if (status != STELE_OK)
-        return refuse(group, status);
-    if (writer->head != writer->committed_head)
-        stele__sqlite_writer_forget(writer);
-    return COMMITTED;
-}
-
-static void roll_back(struct group *group)
-{
-    struct sqlite_connection *connection = group->writer->connection;
-
-    /* Some failures have rolled back already. */
-    if (!sqlite3_get_autocommit(connection->db))
-        stele__sqlite_run(connection, STATEMENT_ROLLBACK);
-    stele__sqlite_writer_forget(group->writer);
-}
-
-/* True if SQLite writes nothing behind the commit mark, so that a full disk can only have kept the mark away. */
-static bool marks_last(struct sqlite_connection *connection)
-{
-    sqlite3_file *file = NULL;
-
-    sqlite3_file_control(connection->db, "main", SQLITE_FCNTL_FILE_POINTER, &file);
-    return file && file->pMethods &&
-           (file->pMethods->xDeviceCharacteristics(file) & SQLITE_IOCAP_POWERSAFE_OVERWRITE) != 0;
+    return status == STELE_OK ? COMMITTED : refuse(group, status);
 }
 
 static enum outcome commit(struct group *group)
 {
-    struct sqlite_writer *writer = group->writer;
-    int code;
+    bool in_doubt = false;
+    const stele_status status = stele__sqlite_commit(group->store, &in_doubt, &group->cause);
 
-    /* A failure on the way may have ended the transaction behind our back. */
-    if (sqlite3_get_autocommit(writer->connection->db))
-        return fail_group(group, SQLITE_IOERR, "write: the transaction was rolled back");
-    code = stele__sqlite_run(writer->connection, STATEMENT_COMMIT);
-    if (code == SQLITE_OK) {
-        writer->committed_head = writer->head;
+    if (status == STELE_OK)
         return COMMITTED;
-    }
-    fail_group(group, code, "commit");
-    if ((code & 0xff) == SQLITE_BUSY || ((code & 0xff) == SQLITE_FULL && marks_last(writer->connection)))
-        return REFUSED;
-    atomic_store(&group->store->poisoned, true);
-    return CUT_SHORT;
+    return in_doubt ? CUT_SHORT : refuse(group, status);
 }
 
 static enum outcome run_pass(struct group *group)
@@ -376,7 +355,7 @@ static enum outcome run_pass(struct group *group)
     if (outcome == REFUSED && group->wrote && group->cause_status == STELE_IO)
         atomic_store(&group->store->poisoned, true);
     if (outcome != COMMITTED)
-        roll_back(group);
+        stele__sqlite_roll_back(group->store);
     return outcome;
 }
 
@@ -430,26 +409,14 @@ static void fail_members(struct group *group, enum outcome outcome)
 {
     for (size_t i = 0; i < group->count; i++) {
         struct stele_append_member *member = &group->members[i];
-        const bool in_doubt = outcome == CUT_SHORT && member->status == STELE_OK && member->record_count > 0;
+        const bool in_doubt =
+            outcome == CUT_SHORT && member->status == STELE_OK && (member->record_count > 0 || member->command);
 
         if (in_doubt)
             fail_member(group, member, STELE_UNKNOWN, "stored or not, open the store again to see: ");
         else
             fail_member(group, member, outcome == CUT_SHORT ? STELE_IO : group->cause_status, "");
     }
-}
-
-/* Before anything is begun: a store that cannot be written now. */
-static bool is_writable(struct group *group)
-{
-    if (!group->writer->connection)
-        group->cause_status =
-            stele__fail(&group->cause, STELE_READ_ONLY, "%s: opened for reading only", group->store->path);
-    else if (atomic_load(&group->store->poisoned))
-        group->cause_status =
-            stele__fail(&group->cause, STELE_IO, "%s: an earlier write failed: close the store and open it again",
-                        group->store->path);
-    return group->cause_status == STELE_OK;
 }
 
 void stele__sqlite_append(struct stele_backend *backend, struct stele_append_member *members, size_t count)
@@ -460,7 +427,8 @@ void stele__sqlite_append(struct stele_backend *backend, struct stele_append_mem
     bool was_writable;
 
     clear_verdicts(&group);
-    was_writable = is_writable(&group);
+    group.cause_status = stele__sqlite_check_writable(store, &group.cause);
+    was_writable = group.cause_status == STELE_OK;
     if (was_writable)
         outcome = run_group(&group);
     if (outcome != COMMITTED) {

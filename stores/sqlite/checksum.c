@@ -4,6 +4,9 @@
  *
  *   event   0 "EVNT"  4 size of id  8 position  16 stream  24 version  32 type  40 time
  *          48 size of meta  52 flags  56 size of data  64 id, meta, data
+ *   command 0 "CMND"  4 size of id  8 time  16 first  24 last  32 version  40 size of rejection  44 flags
+ *          48 digest  64 id, rejection
+ *   snapshot 0 "SNAP" 4 size of state  8 stream  16 version  24 time  32 fingerprint  48 state
  *   stream  0 "STRM"  4 size of name  8 id  16 0        24 name
  *   type    0 "TYPE"  4 size of name  8 id  16 version  24 name
  *
@@ -17,11 +20,13 @@
 
 enum {
     EVENT_HEAD = 64,
+    COMMAND_HEAD = 64,
+    SNAPSHOT_HEAD = 48,
     NAME_HEAD = 24,
     ONE_GO_MAX = 1024 /* up to here copying is cheaper than hashing in pieces */
 };
 
-enum { FLAG_ID_IS_TEXT = 1, FLAG_NO_META = 2, FLAG_NO_DATA = 4 };
+enum { FLAG_ID_IS_TEXT = 1, FLAG_NO_META = 2, FLAG_NO_DATA = 4, FLAG_REJECTED = 8, FLAG_CREATED = 16 };
 
 static void put32(unsigned char *bytes, uint32_t value)
 {
@@ -91,6 +96,47 @@ uint64_t stele__sqlite_event_checksum(const struct sqlite_event_row *row)
     put32(head + 48, (uint32_t)row->meta.size);
     put32(head + 52, flags);
     put64(head + 56, row->payload.size);
+    return hash(pieces, sizeof(pieces) / sizeof(pieces[0]));
+}
+
+uint64_t stele__sqlite_command_checksum(const struct stele_command_record *command)
+{
+    unsigned char head[COMMAND_HEAD];
+    const struct stele_slice id =
+        command->id_is_uuid ? (struct stele_slice){(const char *)command->uuid.bytes, sizeof(command->uuid.bytes)}
+                            : command->id;
+    const struct stele_slice pieces[] = {{(const char *)head, COMMAND_HEAD}, id, command->rejection};
+    uint32_t flags = 0;
+
+    if (!command->id_is_uuid)
+        flags |= FLAG_ID_IS_TEXT;
+    if (command->rejection.data)
+        flags |= FLAG_REJECTED;
+    if (command->outcome.created)
+        flags |= FLAG_CREATED;
+    memcpy(head, "CMND", 4);
+    put32(head + 4, (uint32_t)id.size);
+    put64(head + 8, (uint64_t)command->time);
+    put64(head + 16, command->outcome.first_position);
+    put64(head + 24, command->outcome.last_position);
+    put64(head + 32, command->outcome.version);
+    put32(head + 40, (uint32_t)command->rejection.size);
+    put32(head + 44, flags);
+    memcpy(head + 48, command->digest, sizeof(command->digest));
+    return hash(pieces, sizeof(pieces) / sizeof(pieces[0]));
+}
+
+uint64_t stele__sqlite_snapshot_checksum(int64_t stream, const struct stele_snapshot *snapshot)
+{
+    unsigned char head[SNAPSHOT_HEAD];
+    const struct stele_slice pieces[] = {{(const char *)head, SNAPSHOT_HEAD}, snapshot->state};
+
+    memcpy(head, "SNAP", 4);
+    put32(head + 4, (uint32_t)snapshot->state.size);
+    put64(head + 8, (uint64_t)stream);
+    put64(head + 16, snapshot->version);
+    put64(head + 24, (uint64_t)snapshot->time);
+    memcpy(head + 32, snapshot->fingerprint, sizeof(snapshot->fingerprint));
     return hash(pieces, sizeof(pieces) / sizeof(pieces[0]));
 }
 

@@ -80,7 +80,7 @@ static stele_status fill(const struct sqlite_store *store, const char *path, ste
     if (status == STELE_OK)
         status = enter_wal_mode(connection, error);
     if (status == STELE_OK)
-        status = stele__sqlite_schema_upgrade(connection, &stele__sqlite_schema, 0, error);
+        status = stele__sqlite_schema_upgrade(connection, &stele__sqlite_schema, error);
     if (status == STELE_OK)
         status = move_log(connection, error);
     stele__sqlite_disconnect(connection);

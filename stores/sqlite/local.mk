@@ -10,6 +10,7 @@ libstele_core_la_SOURCES += \
 	stores/sqlite/create.c \
 	stores/sqlite/file.c \
 	stores/sqlite/functions.c \
+	stores/sqlite/ledger.c \
 	stores/sqlite/names.c \
 	stores/sqlite/open.c \
 	stores/sqlite/operations.c \
@@ -18,12 +19,14 @@ libstele_core_la_SOURCES += \
 	stores/sqlite/record.c \
 	stores/sqlite/schema.c \
 	stores/sqlite/sizes.c \
+	stores/sqlite/snapshot.c \
 	stores/sqlite/sql.c \
 	stores/sqlite/sqlite.h \
 	stores/sqlite/statements.c \
 	stores/sqlite/stats.c \
 	stores/sqlite/status.c \
 	stores/sqlite/streams.c \
+	stores/sqlite/transaction.c \
 	stores/sqlite/verify.c \
 	stores/sqlite/wait.c \
 	stores/sqlite/wal_scan.c \

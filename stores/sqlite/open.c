@@ -187,7 +187,8 @@ static stele_status connect_writer(struct sqlite_store *store, stele_error **err
     if (status == STELE_OK)
         status = cut_log(store, error);
     if (status == STELE_OK && version < stele__sqlite_schema.step_count)
-        status = stele__sqlite_schema_upgrade(writer->connection, &stele__sqlite_schema, version, error);
+        status = stele__sqlite_schema_upgrade(writer->connection, &stele__sqlite_schema, error);
+    atomic_store(&store->format, stele__sqlite_schema.step_count);
     sqlite3_wal_hook(writer->connection->db, note_log, writer);
     return status;
 }
@@ -372,5 +373,11 @@ const struct stele_store_ops stele__sqlite_ops = {
     .wait = stele__sqlite_wait,
     .stats = stele__sqlite_stats,
     .verify = stele__sqlite_verify,
+    .find_command = stele__sqlite_find_command,
+    .mark_commands = stele__sqlite_mark_commands,
+    .forget_commands = stele__sqlite_forget_commands,
+    .load_snapshot = stele__sqlite_load_snapshot,
+    .save_snapshot = stele__sqlite_save_snapshot,
+    .drop_snapshot = stele__sqlite_drop_snapshot,
     .operations = &stele__sqlite_operations,
 };

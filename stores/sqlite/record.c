@@ -12,8 +12,8 @@
 /* Columns of the statements that select an event. */
 enum { POSITION, STREAM, VERSION, TYPE, TIME, ID, META, DATA, CHECKSUM };
 
-/* A blob column; absent for NULL. SQLite gives no address for an empty one. */
-static struct stele_slice blob(sqlite3_stmt *row, int column)
+/* SQLite gives no address for an empty one. */
+struct stele_slice stele__sqlite_blob(sqlite3_stmt *row, int column)
 {
     struct stele_slice slice = {sqlite3_column_blob(row, column), 0};
 
@@ -40,10 +40,10 @@ static void read_bytes(sqlite3_stmt *row, struct sqlite_event_row *out)
         out->id.data = (const char *)sqlite3_column_text(row, ID);
         out->id.size = (size_t)sqlite3_column_bytes(row, ID);
     } else {
-        out->id = blob(row, ID);
+        out->id = stele__sqlite_blob(row, ID);
     }
-    out->meta = blob(row, META);
-    out->payload = blob(row, DATA);
+    out->meta = stele__sqlite_blob(row, META);
+    out->payload = stele__sqlite_blob(row, DATA);
 }
 
 static stele_status fail(const struct sqlite_connection *connection, const struct sqlite_event_row *row,

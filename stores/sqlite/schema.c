@@ -2,6 +2,7 @@
  * The schema: made in steps, compared word for word when a file is opened.
  *
  *     user_version 0 --step 0--> 1   (an empty database becomes a store)
+ *                  1 --step 1--> 2   (the command ledger and snapshots)
  *
  * A file of an older version is brought up by the steps it lacks, in one
  * transaction; one of a newer version is refused. A file in which anything
@@ -41,8 +42,26 @@ static const struct sqlite_object objects_1[] = {
     REFUSE(event, "delete", "DELETE"),
 };
 
+/* --- Version 2 --------------------------------------------------------------------- */
+
+/* `number` is the order of remembering. Entries go when they are forgotten: a trigger cannot know who deletes. */
+static const struct sqlite_object objects_2[] = {
+    {"table", "command", "command",
+     "CREATE TABLE command(number INTEGER PRIMARY KEY, id ANY NOT NULL UNIQUE, digest BLOB NOT NULL, "
+     "time INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, version INTEGER NOT NULL, "
+     "created INTEGER NOT NULL, rejection TEXT, checksum INTEGER NOT NULL) STRICT"},
+    {"index", "command_by_time", "command", "CREATE INDEX command_by_time ON command(time)"},
+    {"trigger", "command_refuses_update", "command",
+     "CREATE TRIGGER command_refuses_update BEFORE UPDATE ON command "
+     "BEGIN SELECT RAISE(ABORT, 'stele: rows of command are never changed'); END"},
+    {"table", "snapshot", "snapshot",
+     "CREATE TABLE snapshot(stream INTEGER PRIMARY KEY, version INTEGER NOT NULL, fingerprint BLOB NOT NULL, "
+     "state BLOB NOT NULL, time INTEGER NOT NULL, checksum INTEGER NOT NULL) STRICT"},
+};
+
 static const struct sqlite_schema_step steps[] = {
     {objects_1, sizeof(objects_1) / sizeof(objects_1[0]), "PRAGMA user_version = 1"},
+    {objects_2, sizeof(objects_2) / sizeof(objects_2[0]), "PRAGMA user_version = 2"},
 };
 
 const struct sqlite_schema stele__sqlite_schema = {steps, sizeof(steps) / sizeof(steps[0])};
@@ -200,8 +219,8 @@ static stele_status check_journal(struct sqlite_connection *connection, stele_er
                                  "", error);
 }
 
-stele_status stele__sqlite_schema_check(struct sqlite_connection *connection, const struct sqlite_schema *schema,
-                                        size_t *version, stele_error **error)
+static stele_status check(struct sqlite_connection *connection, const struct sqlite_schema *schema, size_t *version,
+                          stele_error **error)
 {
     stele_status status = check_application(connection, error);
 
@@ -209,9 +228,39 @@ stele_status stele__sqlite_schema_check(struct sqlite_connection *connection, co
         status = check_version(connection, schema, version, error);
     if (status == STELE_OK)
         status = check_objects(connection, schema, *version, error);
-    if (status == STELE_OK)
-        status = check_journal(connection, error);
     return status;
+}
+
+stele_status stele__sqlite_schema_check(struct sqlite_connection *connection, const struct sqlite_schema *schema,
+                                        size_t *version, stele_error **error)
+{
+    stele_status status;
+    /* One look at all of it: somebody may be upgrading. */
+    const int code = sqlite3_exec(connection->db, "BEGIN", NULL, NULL, NULL);
+
+    if (code != SQLITE_OK)
+        return fail_step(connection, code, error);
+    status = check(connection, schema, version, error);
+    if (!sqlite3_get_autocommit(connection->db))
+        sqlite3_exec(connection->db, "ROLLBACK", NULL, NULL, NULL);
+    return status == STELE_OK ? check_journal(connection, error) : status;
+}
+
+stele_status stele__sqlite_has_format(struct sqlite_store *store, struct sqlite_connection *connection, size_t format,
+                                      bool *has, stele_error **error)
+{
+    int64_t found = 0;
+    stele_status status;
+
+    *has = atomic_load(&store->format) >= format;
+    if (*has)
+        return STELE_OK;
+    status = stele__sqlite_number(connection, STATEMENT_FORMAT, &found, error);
+    if (status != STELE_OK)
+        return status;
+    atomic_store(&store->format, (size_t)found);
+    *has = (size_t)found >= format;
+    return STELE_OK;
 }
 
 /* --- Changing it ---------------------------------------------------------------------------- */
@@ -225,23 +274,37 @@ static int run_step(sqlite3 *db, const struct sqlite_schema_step *step)
     return code == SQLITE_OK ? sqlite3_exec(db, step->mark, NULL, NULL, NULL) : code;
 }
 
-stele_status stele__sqlite_schema_upgrade(struct sqlite_connection *connection, const struct sqlite_schema *schema,
-                                          size_t version, stele_error **error)
+/* Inside the transaction: somebody else may have been faster. */
+static int run_steps(sqlite3 *db, const struct sqlite_schema *schema, size_t version)
 {
-    sqlite3 *db = connection->db;
-    stele_status status;
-    int code = stele__sqlite_run(connection, STATEMENT_BEGIN);
+    int code = SQLITE_OK;
 
-    if (code == SQLITE_OK && version == 0)
+    if (version == 0)
         code = sqlite3_exec(db, "PRAGMA application_id = 0x5354454c", NULL, NULL, NULL);
     for (size_t step = version; step < schema->step_count && code == SQLITE_OK; step++)
         code = run_step(db, &schema->steps[step]);
-    if (code == SQLITE_OK)
-        code = stele__sqlite_run(connection, STATEMENT_COMMIT);
-    if (code == SQLITE_OK)
-        return STELE_OK;
-    status = stele__sqlite_fail(connection, code, version ? "upgrade its schema" : "make its schema", error);
-    if (!sqlite3_get_autocommit(db))
+    return code;
+}
+
+stele_status stele__sqlite_schema_upgrade(struct sqlite_connection *connection, const struct sqlite_schema *schema,
+                                          stele_error **error)
+{
+    int64_t version = 0;
+    stele_status status;
+    int code = stele__sqlite_run(connection, STATEMENT_BEGIN);
+
+    if (code != SQLITE_OK)
+        return stele__sqlite_fail(connection, code, "begin to change its schema", error);
+    status = ask(connection, "PRAGMA user_version", &version, error);
+    if (status == STELE_OK) {
+        code = run_steps(connection->db, schema, (size_t)version);
+        if (code == SQLITE_OK)
+            code = stele__sqlite_run(connection, STATEMENT_COMMIT);
+        if (code == SQLITE_OK)
+            return STELE_OK;
+        status = stele__sqlite_fail(connection, code, version ? "upgrade its schema" : "make its schema", error);
+    }
+    if (!sqlite3_get_autocommit(connection->db))
         stele__sqlite_run(connection, STATEMENT_ROLLBACK);
     return status;
 }

@@ -83,6 +83,18 @@ enum sqlite_statement {
     STATEMENT_STREAM_ROWS,
     STATEMENT_TYPE_ROWS,
     STATEMENT_VERSION_GAPS,
+    STATEMENT_FORMAT,
+    STATEMENT_FIND_COMMAND,
+    STATEMENT_INSERT_COMMAND,
+    STATEMENT_MARK_COMMAND,
+    STATEMENT_FORGET_COMMANDS,
+    STATEMENT_COMMAND_ROWS,
+    STATEMENT_FIND_SNAPSHOT,
+    STATEMENT_STORED_SNAPSHOT,
+    STATEMENT_SAVE_SNAPSHOT,
+    STATEMENT_DROP_SNAPSHOT,
+    STATEMENT_DROP_SNAPSHOTS,
+    STATEMENT_SNAPSHOT_ROWS,
     STATEMENT_COUNT
 };
 
@@ -155,6 +167,8 @@ struct sqlite_event_row {
     struct stele_slice meta, payload; /* absent: NULL */
 };
 uint64_t stele__sqlite_event_checksum(const struct sqlite_event_row *row);
+uint64_t stele__sqlite_command_checksum(const struct stele_command_record *command);
+uint64_t stele__sqlite_snapshot_checksum(int64_t stream, const struct stele_snapshot *snapshot);
 uint64_t stele__sqlite_stream_checksum(int64_t id, struct stele_slice name);
 uint64_t stele__sqlite_type_checksum(int64_t id, uint32_t version, struct stele_slice name);
 
@@ -171,6 +185,15 @@ void stele__sqlite_event_numbers(sqlite3_stmt *row, struct sqlite_event_row *out
 stele_status stele__sqlite_event_record(struct sqlite_connection *connection, sqlite3_stmt *row,
                                         struct sqlite_event_row *columns, struct stele_record *out,
                                         stele_error **error);
+
+/* The ledger's entry in the present row of a statement that selects one, borrowed. False if it is damaged. */
+bool stele__sqlite_command_row(sqlite3_stmt *row, struct stele_command_record *out);
+
+/* The same for a snapshot, but for its stream's name; `*stream` is that one's id. */
+bool stele__sqlite_snapshot_row(sqlite3_stmt *row, int64_t *stream, struct stele_snapshot *out);
+
+/* A blob column; absent for NULL. */
+struct stele_slice stele__sqlite_blob(sqlite3_stmt *row, int column);
 
 /* Bind a record's id as it is stored. */
 void stele__sqlite_bind_id(sqlite3_stmt *statement, int place, const struct stele_record *record);
@@ -263,6 +286,7 @@ struct sqlite_store {
 
     struct sqlite_writer writer;
     struct sqlite_connection *checkpointer;
+    atomic_size_t format; /* of the file, as far as is known: somebody may have brought it up meanwhile */
     atomic_bool poisoned; /* a commit failed in the middle: no append until the store is opened anew */
 
     pthread_mutex_t pool_mutex; /* guards the three below */
@@ -327,9 +351,14 @@ extern const struct sqlite_schema stele__sqlite_schema;
 /* Refuse a file that is not a store of ours. STELE_FOREIGN, STELE_TOO_NEW, STELE_CORRUPT. Gives its version. */
 stele_status stele__sqlite_schema_check(struct sqlite_connection *connection, const struct sqlite_schema *schema,
                                         size_t *version, stele_error **error);
-/* Run the steps from `version` on in one transaction; 0 makes an empty database a store. */
+/* Run the steps that the file lacks in one transaction; with none of them an empty database becomes a store. */
 stele_status stele__sqlite_schema_upgrade(struct sqlite_connection *connection, const struct sqlite_schema *schema,
-                                          size_t version, stele_error **error);
+                                          stele_error **error);
+
+enum { FORMAT_LEDGER = 2 }; /* the format from which on there are a ledger and snapshots */
+/* Does the file have at least this format? */
+stele_status stele__sqlite_has_format(struct sqlite_store *store, struct sqlite_connection *connection, size_t format,
+                                      bool *has, stele_error **error);
 
 /* --- Checkpoints ----------------------------------------------------------------------------------- */
 
@@ -355,6 +384,29 @@ stele_status stele__sqlite_writer_add_stream(struct sqlite_writer *writer, struc
                                              stele_error **error);
 stele_status stele__sqlite_writer_add_type(struct sqlite_writer *writer, struct sqlite_known *type,
                                            stele_error **error);
+
+/* --- Write transactions, one at a time: the front's gate sees to it --------------------------------------- */
+
+/* Refuse what cannot be written now: a store opened for reading, or poisoned. */
+stele_status stele__sqlite_check_writable(const struct sqlite_store *store, stele_error **error);
+stele_status stele__sqlite_begin(struct sqlite_store *store, stele_error **error);
+/* On failure `*in_doubt` says that it may be stored or not: the store is poisoned then. Roll back after any failure. */
+stele_status stele__sqlite_commit(struct sqlite_store *store, bool *in_doubt, stele_error **error);
+void stele__sqlite_roll_back(struct sqlite_store *store);
+
+/* Change rows in a transaction of its own. What `change` fails with undoes it; without `*changed` there was nothing. */
+typedef stele_status sqlite_change(struct sqlite_store *store, void *context, bool *changed, stele_error **error);
+stele_status stele__sqlite_change(struct sqlite_store *store, sqlite_change *change, void *context,
+                                  stele_error **error);
+
+/* --- The ledger ------------------------------------------------------------------------------------------- */
+
+/* What the rules ask; `context` is the writer. The rejection lives in its arena. */
+stele_status stele__sqlite_view_command(void *context, const struct stele_command_record *wanted,
+                                        struct stele_command_record *out, bool *found, stele_error **error);
+/* Write an entry, inside a write transaction. */
+stele_status stele__sqlite_remember(struct sqlite_writer *writer, const struct stele_command_record *command,
+                                    const struct stele_appended *outcome, stele_error **error);
 
 /* --- Waiting -------------------------------------------------------------------------------------------- */
 
@@ -382,5 +434,16 @@ stele_status stele__sqlite_wait(struct stele_backend *backend, uint64_t position
 stele_status stele__sqlite_stats(struct stele_backend *backend, struct stele_stats *out, stele_error **error);
 stele_status stele__sqlite_verify(struct stele_backend *backend, const struct stele_verify_options *options,
                                   struct stele_verified *out, stele_error **error);
+stele_status stele__sqlite_find_command(struct stele_backend *backend, const struct stele_command_record *wanted,
+                                        stele_command_visit *visit, void *context, stele_error **error);
+stele_status stele__sqlite_mark_commands(struct stele_backend *backend, const struct stele_retention *retention,
+                                         struct stele_command_mark *out, stele_error **error);
+stele_status stele__sqlite_forget_commands(struct stele_backend *backend, const struct stele_command_mark *mark,
+                                           uint64_t most, uint64_t *forgotten, stele_error **error);
+stele_status stele__sqlite_load_snapshot(struct stele_backend *backend, struct stele_slice stream,
+                                         stele_snapshot_visit *visit, void *context, stele_error **error);
+stele_status stele__sqlite_save_snapshot(struct stele_backend *backend, const struct stele_snapshot *snapshot,
+                                         stele_error **error);
+stele_status stele__sqlite_drop_snapshot(struct stele_backend *backend, struct stele_slice stream, stele_error **error);
 
 #endif

@@ -5,6 +5,8 @@
 #include "sqlite/sqlite.h"
 
 #define EVENT "SELECT position, stream, version, type, time, id, meta, data, checksum FROM event "
+#define COMMAND "SELECT id, digest, time, first, last, version, created, rejection, checksum, number FROM command "
+#define SNAPSHOT "SELECT stream, version, fingerprint, state, time, checksum FROM snapshot "
 /* Subqueries, so that there is one row even without the stream: it holds the snapshot. */
 #define STREAM_ID "(SELECT id FROM stream WHERE name = ?1)"
 
@@ -43,6 +45,23 @@ static const char *const texts[STATEMENT_COUNT] = {
     [STATEMENT_TYPE_ROWS] = "SELECT id, name, version, checksum FROM type ORDER BY id",
     [STATEMENT_VERSION_GAPS] = "SELECT stream, count(*), max(version) FROM event GROUP BY stream "
                                "HAVING count(*) <> max(version) OR min(version) <> 1",
+    [STATEMENT_FORMAT] = "PRAGMA user_version",
+    [STATEMENT_FIND_COMMAND] = COMMAND "WHERE id = ?1",
+    [STATEMENT_INSERT_COMMAND] = "INSERT INTO command(id, digest, time, first, last, version, created, rejection, "
+                                 "checksum) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    [STATEMENT_MARK_COMMAND] = "SELECT time, number FROM command WHERE time <= ?1 "
+                               "ORDER BY time DESC, number DESC LIMIT 1 OFFSET ?2",
+    [STATEMENT_FORGET_COMMANDS] = "DELETE FROM command WHERE number IN (SELECT number FROM command "
+                                  "WHERE (time, number) <= (?1, ?2) ORDER BY time, number LIMIT ?3)",
+    [STATEMENT_COMMAND_ROWS] = COMMAND "ORDER BY number",
+    [STATEMENT_FIND_SNAPSHOT] = SNAPSHOT "WHERE stream = " STREAM_ID,
+    [STATEMENT_STORED_SNAPSHOT] = SNAPSHOT "WHERE stream = ?1",
+    [STATEMENT_SAVE_SNAPSHOT] = "INSERT INTO snapshot(stream, version, fingerprint, state, time, checksum) "
+                                "VALUES(?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT(stream) DO UPDATE SET "
+                                "version = ?2, fingerprint = ?3, state = ?4, time = ?5, checksum = ?6",
+    [STATEMENT_DROP_SNAPSHOT] = "DELETE FROM snapshot WHERE stream = " STREAM_ID,
+    [STATEMENT_DROP_SNAPSHOTS] = "DELETE FROM snapshot",
+    [STATEMENT_SNAPSHOT_ROWS] = SNAPSHOT "ORDER BY stream",
 };
 
 const char *stele__sqlite_statement_text(enum sqlite_statement statement)

@@ -1,6 +1,6 @@
 /*
  * Checking what is below the records: the log, the file's pages and indexes,
- * the names, and that no stream has a gap. Rows are checked by the front, by
+ * the names, that no stream has a gap, the ledger, the snapshots. Events are checked by the front, by
  * reading them.
  *
  * A check takes long; `progress` is asked now and then and may stop it.
@@ -125,21 +125,48 @@ static void look_at_gap(struct check *check, sqlite3_stmt *row)
            (int64_t)sqlite3_column_int64(row, 2));
 }
 
+static void look_at_command(struct check *check, sqlite3_stmt *row)
+{
+    enum { NUMBER = 9 };
+    struct stele_command_record command;
+
+    if (!stele__sqlite_command_row(row, &command))
+        report(check, "entry %" PRId64 " of the command ledger is damaged: its checksum does not fit",
+               (int64_t)sqlite3_column_int64(row, NUMBER));
+}
+
+static void look_at_snapshot(struct check *check, sqlite3_stmt *row)
+{
+    struct stele_snapshot snapshot;
+    int64_t stream;
+
+    if (!stele__sqlite_snapshot_row(row, &stream, &snapshot))
+        report(check, "the snapshot of stream %" PRId64 " is damaged: its checksum does not fit", stream);
+}
+
 static stele_status check_tables(struct check *check, stele_error **error)
 {
     static const struct {
         enum sqlite_statement statement;
         check_row *look;
+        size_t format; /* from which on there is such a table */
     } parts[] = {
-        {STATEMENT_INTEGRITY, look_at_integrity},
-        {STATEMENT_STREAM_ROWS, look_at_stream},
-        {STATEMENT_TYPE_ROWS, look_at_type},
-        {STATEMENT_VERSION_GAPS, look_at_gap},
+        {STATEMENT_INTEGRITY, look_at_integrity, 1},
+        {STATEMENT_STREAM_ROWS, look_at_stream, 1},
+        {STATEMENT_TYPE_ROWS, look_at_type, 1},
+        {STATEMENT_VERSION_GAPS, look_at_gap, 1},
+        {STATEMENT_COMMAND_ROWS, look_at_command, FORMAT_LEDGER},
+        {STATEMENT_SNAPSHOT_ROWS, look_at_snapshot, FORMAT_LEDGER},
     };
     stele_status status = STELE_OK;
 
-    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]) && status == STELE_OK; i++)
-        status = check_rows(check, parts[i].statement, parts[i].look, error);
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]) && status == STELE_OK; i++) {
+        bool has = false;
+
+        status = stele__sqlite_has_format(check->store, check->connection, parts[i].format, &has, error);
+        if (status == STELE_OK && has)
+            status = check_rows(check, parts[i].statement, parts[i].look, error);
+    }
     return status;
 }
 

@@ -80,6 +80,8 @@ extern const struct contract_group contract_filter_group;
 extern const struct contract_group contract_limit_group;
 extern const struct contract_group contract_life_group;
 extern const struct contract_group contract_thread_group;
+extern const struct contract_group contract_ledger_group;
+extern const struct contract_group contract_snapshot_group;
 
 #define CONTRACT_GROUP(group, tests) \
     const struct contract_group group = {#group, tests, sizeof(tests) / sizeof((tests)[0])}

@@ -7,9 +7,11 @@ tests_contract_contract_test_SOURCES = \
 	tests/contract/contract.h \
 	tests/contract/contract_test.c \
 	tests/contract/filter_contract.c \
+	tests/contract/ledger_contract.c \
 	tests/contract/life_contract.c \
 	tests/contract/limit_contract.c \
 	tests/contract/read_contract.c \
 	tests/contract/repeat_contract.c \
+	tests/contract/snapshot_contract.c \
 	tests/contract/thread_contract.c
 tests_contract_contract_test_LDADD = $(test_ldadd)

@@ -272,12 +272,12 @@ STELE_API stele_status stele_append_rules_repeat(const struct stele_append_view 
                                                  struct stele_append_member *member, bool *repeated);
 
 /*
- * The two above together, in the order that makes retries safe: a repetition is
- * OK whatever was expected. On STELE_OK with `*repeated` false the member is to
- * be written. (A backend whose id index reports a duplicate while writing may
- * check the expectations first and ask for the repetition only then.) The
- * command is asked for before; the command of a repetition is remembered with
- * the first result.
+ * All three, in the order that makes retries safe: a command that was handled
+ * and a repetition are OK whatever was expected. On STELE_OK with `*repeated`
+ * false the member's records are to be written. Then, and for a repetition too,
+ * its command is to be remembered with `member->result`, unless that says
+ * `replayed`. (A backend whose id index reports a duplicate while writing may ask
+ * for the command, check the expectations, and ask for the repetition only then.)
  */
 STELE_API stele_status stele_append_rules(const struct stele_append_view *view, struct stele_append_member *member,
                                           bool *repeated);

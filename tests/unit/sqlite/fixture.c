@@ -177,21 +177,27 @@ int fixture_sql(const char *sql)
     return code;
 }
 
+static void run_triggers(bool drop)
+{
+    for (size_t n = 0; n < stele__sqlite_schema.step_count; n++) {
+        const struct sqlite_schema_step *step = &stele__sqlite_schema.steps[n];
+
+        for (size_t i = 0; i < step->object_count; i++) {
+            char text[100];
+
+            if (strcmp(step->objects[i].type, "trigger") != 0)
+                continue;
+            snprintf(text, sizeof(text), "DROP TRIGGER %s", step->objects[i].name);
+            assert_int_equal(fixture_sql(drop ? text : step->objects[i].sql), SQLITE_OK);
+        }
+    }
+}
+
 void fixture_tamper(const char *sql)
 {
-    const struct sqlite_schema_step *step = &stele__sqlite_schema.steps[0];
-    char drop[100];
-
-    for (size_t i = 0; i < step->object_count; i++) {
-        if (strcmp(step->objects[i].type, "trigger") != 0)
-            continue;
-        snprintf(drop, sizeof(drop), "DROP TRIGGER %s", step->objects[i].name);
-        assert_int_equal(fixture_sql(drop), SQLITE_OK);
-    }
+    run_triggers(true);
     assert_int_equal(fixture_sql(sql), SQLITE_OK);
-    for (size_t i = 0; i < step->object_count; i++)
-        if (strcmp(step->objects[i].type, "trigger") == 0)
-            assert_int_equal(fixture_sql(step->objects[i].sql), SQLITE_OK);
+    run_triggers(false);
 }
 
 int64_t fixture_sql_number(const char *sql)

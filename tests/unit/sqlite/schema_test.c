@@ -49,7 +49,7 @@ static const struct sqlite_object wrong[] = {
     {"table", "note", "note", "CREATE TABLE note(id INTEGER PRIMARY KEY)"},
 };
 
-/* A connection to a store of version 1. */
+/* A connection to a store of version 2. */
 static struct sqlite_connection *connect_to_old(stele_store **store)
 {
     fixture_make(4);
@@ -59,8 +59,9 @@ static struct sqlite_connection *connect_to_old(stele_store **store)
 
 static void an_older_file_is_brought_up_by_the_steps_it_lacks(void **state)
 {
-    const struct sqlite_schema_step steps[] = {stele__sqlite_schema.steps[0], {more, 1, "PRAGMA user_version = 2"}};
-    const struct sqlite_schema schema = {steps, 2};
+    const struct sqlite_schema_step steps[] = {
+        stele__sqlite_schema.steps[0], stele__sqlite_schema.steps[1], {more, 1, "PRAGMA user_version = 3"}};
+    const struct sqlite_schema schema = {steps, 3};
     stele_store *store;
     struct sqlite_connection *connection = connect_to_old(&store);
     stele_error *error = NULL;
@@ -68,10 +69,12 @@ static void an_older_file_is_brought_up_by_the_steps_it_lacks(void **state)
 
     (void)state;
     assert_ok(stele__sqlite_schema_check(connection, &schema, &version, &error), error);
-    assert_int_equal(version, 1);
-    assert_ok(stele__sqlite_schema_upgrade(connection, &schema, version, &error), error);
-    assert_ok(stele__sqlite_schema_check(connection, &schema, &version, &error), error);
     assert_int_equal(version, 2);
+    assert_ok(stele__sqlite_schema_upgrade(connection, &schema, &error), error);
+    assert_ok(stele__sqlite_schema_check(connection, &schema, &version, &error), error);
+    assert_int_equal(version, 3);
+    /* Once more changes nothing. */
+    assert_ok(stele__sqlite_schema_upgrade(connection, &schema, &error), error);
     /* To the library of today it is too new now. */
     assert_status(STELE_TOO_NEW, stele__sqlite_schema_check(connection, &stele__sqlite_schema, &version, &error),
                   error);
@@ -80,21 +83,22 @@ static void an_older_file_is_brought_up_by_the_steps_it_lacks(void **state)
 
 static void a_step_that_fails_leaves_the_older_version(void **state)
 {
-    const struct sqlite_schema_step steps[] = {stele__sqlite_schema.steps[0], {wrong, 2, "PRAGMA user_version = 2"}};
-    const struct sqlite_schema schema = {steps, 2};
+    const struct sqlite_schema_step steps[] = {
+        stele__sqlite_schema.steps[0], stele__sqlite_schema.steps[1], {wrong, 2, "PRAGMA user_version = 3"}};
+    const struct sqlite_schema schema = {steps, 3};
     stele_store *store;
     struct sqlite_connection *connection = connect_to_old(&store);
     stele_error *error = NULL;
     size_t version = 0;
 
     (void)state;
-    assert_failure(STELE_CORRUPT, stele__sqlite_schema_upgrade(connection, &schema, 1, &error), error);
+    assert_failure(STELE_CORRUPT, stele__sqlite_schema_upgrade(connection, &schema, &error), error);
     assert_message(error, "upgrade");
     stele_error_free(error);
     error = NULL;
     assert_int_equal(sqlite3_get_autocommit(connection->db), 1);
     assert_ok(stele__sqlite_schema_check(connection, &schema, &version, &error), error);
-    assert_int_equal(version, 1);
+    assert_int_equal(version, 2);
     stele_store_close(store);
     store = fixture_open();
     fixture_assert_holds(store, 4);

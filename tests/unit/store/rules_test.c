@@ -10,6 +10,7 @@ struct stored {
     size_t count;
     stele_status failure; /* what each look fails with */
     size_t looks;
+    const struct stele_command_record *command; /* the one that is remembered; NULL: none */
 };
 
 static bool same_text(struct stele_slice left, struct stele_slice right)
@@ -65,6 +66,19 @@ static stele_status view_behind(void *context, struct stele_slice stream, uint64
     return STELE_OK;
 }
 
+static stele_status view_command(void *context, const struct stele_command_record *wanted,
+                                 struct stele_command_record *out, bool *found, stele_error **error)
+{
+    struct stored *stored = context;
+
+    (void)error;
+    stored->looks++;
+    *found = stored->command && same_text(stored->command->id, wanted->id);
+    if (*found)
+        *out = *stored->command;
+    return stored->failure;
+}
+
 static struct stele_record record(const char *id, const char *stream, const char *payload, uint64_t version,
                                   uint64_t position)
 {
@@ -86,12 +100,12 @@ static struct stored make_stored(struct stele_record records[4])
     records[1] = record("id-2", "b", "two", 1, 6);
     records[2] = record("id-3", "a", "three", 2, 9);
     records[3] = record("id-4", "a", NULL, 3, 10);
-    return (struct stored){records, 4, STELE_OK, 0};
+    return (struct stored){.records = records, .count = 4};
 }
 
 static struct stele_append_view view_of(struct stored *stored)
 {
-    return (struct stele_append_view){view_version, view_find, view_behind, stored};
+    return (struct stele_append_view){view_version, view_find, view_behind, view_command, stored};
 }
 
 static struct stele_append_member member_of(const struct stele_record *records, size_t count)
@@ -259,6 +273,99 @@ static void what_the_view_fails_with_is_passed_on(void **state)
     assert_int_equal(stele_append_rules(&view, &member, &repeated), STELE_IO);
 }
 
+/* A command "c-1" whose digest is all one byte. */
+static struct stele_command_record command_of(unsigned char digest)
+{
+    struct stele_command_record command = {.id = support_slice("c-1")};
+
+    memset(command.digest, digest, sizeof(command.digest));
+    return command;
+}
+
+static void B7_a_remembered_command_is_answered_before_anything_else_is_looked_at(void **state)
+{
+    struct stele_record records[4];
+    struct stored stored = make_stored(records);
+    const struct stele_append_view view = view_of(&stored);
+    const struct stele_record fresh = record("x", "a", "p", 0, 0);
+    const struct stele_stream_expectation unmet = {support_slice("a"), {STELE_EXPECT_VERSION, 9}};
+    const struct stele_command_record given = command_of(7);
+    struct stele_command_record first = command_of(7);
+    struct stele_append_member member = member_of(&fresh, 1);
+    bool settled = false;
+
+    (void)state;
+    first.outcome = (struct stele_appended){.version = 3, .first_position = 8, .last_position = 9, .created = true};
+    stored.command = &first;
+    member.command = &given;
+    member.expectations = &unmet;
+    member.expectation_count = 1;
+    assert_int_equal(stele_append_rules(&view, &member, &settled), STELE_OK);
+    assert_true(settled);
+    assert_true(member.result.replayed);
+    assert_true(member.result.created);
+    assert_int_equal(member.result.version, 3);
+    assert_int_equal(member.result.first_position, 8);
+    assert_int_equal(member.result.last_position, 9);
+    assert_int_equal(stored.looks, 1);
+}
+
+static void B7_a_refused_command_is_refused_again_with_the_first_text(void **state)
+{
+    struct stored stored = {.count = 0};
+    const struct stele_append_view view = view_of(&stored);
+    const struct stele_command_record given = command_of(7);
+    struct stele_command_record first = command_of(7);
+    struct stele_append_member member = {.command = &given};
+    bool settled = false;
+
+    (void)state;
+    first.rejection = support_slice("no money: 100% gone");
+    stored.command = &first;
+    assert_int_equal(stele_append_rules(&view, &member, &settled), STELE_REJECTED);
+    assert_string_equal(stele_error_message(member.error), "no money: 100% gone");
+    assert_string_equal(stele_error_get(member.error, "id"), "c-1");
+    stele_error_free(member.error);
+}
+
+static void B7_another_command_under_the_id_is_id_reuse_also_if_the_first_was_refused(void **state)
+{
+    struct stored stored = {.count = 0};
+    const struct stele_append_view view = view_of(&stored);
+    const struct stele_command_record given = command_of(8);
+    struct stele_command_record first = command_of(7);
+    struct stele_append_member member = {.command = &given};
+    bool settled = false;
+
+    (void)state;
+    stored.command = &first;
+    assert_int_equal(stele_append_rules(&view, &member, &settled), STELE_ID_REUSE);
+    assert_string_equal(stele_error_get(member.error, "id"), "c-1");
+    stele_error_free(member.error);
+    member.error = NULL;
+    first.rejection = support_slice("no");
+    assert_int_equal(stele_append_rules_command(&view, &member, &settled), STELE_ID_REUSE);
+    stele_error_free(member.error);
+}
+
+static void B7_a_command_that_is_not_remembered_leaves_the_verdict_to_the_other_rules(void **state)
+{
+    struct stele_record records[4];
+    struct stored stored = make_stored(records);
+    const struct stele_append_view view = view_of(&stored);
+    const struct stele_record again = record("id-1", "a", "one", 0, 0);
+    const struct stele_command_record given = command_of(7);
+    struct stele_append_member member = member_of(&again, 1);
+    bool settled = false;
+
+    (void)state;
+    member.command = &given;
+    assert_int_equal(stele_append_rules(&view, &member, &settled), STELE_OK);
+    assert_true(settled);
+    assert_true(member.result.repeated);
+    assert_false(member.result.replayed);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -269,6 +376,10 @@ int main(void)
         support_test(A4_a_conflict_carries_what_stands_behind_the_expected_version),
         support_test(A5_a_member_without_records_reports_the_first_stream),
         support_test(what_the_view_fails_with_is_passed_on),
+        support_test(B7_a_remembered_command_is_answered_before_anything_else_is_looked_at),
+        support_test(B7_a_refused_command_is_refused_again_with_the_first_text),
+        support_test(B7_another_command_under_the_id_is_id_reuse_also_if_the_first_was_refused),
+        support_test(B7_a_command_that_is_not_remembered_leaves_the_verdict_to_the_other_rules),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

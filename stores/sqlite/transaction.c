@@ -1,0 +1,119 @@
+/*
+ * Write transactions of the writer's connection, one at a time.
+ *
+ *     begin: BEGIN IMMEDIATE -> head of the log -> is what the writer knows still so?
+ *     commit: one sync -> known head          roll back: what the writer knows is forgotten
+ *
+ * What can fail: the lock is not had in time, the disk is full: nothing is
+ * written. A failed write or sync poisons the store (contract D3).
+ */
+#include "sqlite/sqlite.h"
+
+#include "base/error.h"
+#include "base/log.h"
+
+stele_status stele__sqlite_check_writable(const struct sqlite_store *store, stele_error **error)
+{
+    if (!store->writer.connection)
+        return stele__fail(error, STELE_READ_ONLY, "%s: opened for reading only", store->path);
+    if (atomic_load(&store->poisoned))
+        return stele__fail(error, STELE_IO, "%s: an earlier write failed: close the store and open it again",
+                           store->path);
+    return STELE_OK;
+}
+
+stele_status stele__sqlite_begin(struct sqlite_store *store, stele_error **error)
+{
+    struct sqlite_writer *writer = &store->writer;
+    const int code = stele__sqlite_run(writer->connection, STATEMENT_BEGIN);
+    stele_status status;
+
+    if (code != SQLITE_OK)
+        return stele__sqlite_fail(writer->connection, code, "begin to write", error);
+    status = stele__sqlite_number(writer->connection, STATEMENT_HEAD, &writer->head, error);
+    if (status == STELE_OK && writer->head != writer->committed_head)
+        stele__sqlite_writer_forget(writer);
+    return status;
+}
+
+/* True if SQLite writes nothing behind the commit mark, so that a full disk can only have kept the mark away. */
+static bool marks_last(struct sqlite_connection *connection)
+{
+    sqlite3_file *file = NULL;
+
+    sqlite3_file_control(connection->db, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+    return file && file->pMethods &&
+           (file->pMethods->xDeviceCharacteristics(file) & SQLITE_IOCAP_POWERSAFE_OVERWRITE) != 0;
+}
+
+stele_status stele__sqlite_commit(struct sqlite_store *store, bool *in_doubt, stele_error **error)
+{
+    struct sqlite_writer *writer = &store->writer;
+    stele_status status;
+    int code;
+
+    *in_doubt = false;
+    /* A failure on the way may have ended the transaction behind our back. */
+    if (sqlite3_get_autocommit(writer->connection->db))
+        return stele__sqlite_fail(writer->connection, SQLITE_IOERR, "write: the transaction was rolled back", error);
+    code = stele__sqlite_run(writer->connection, STATEMENT_COMMIT);
+    if (code == SQLITE_OK) {
+        writer->committed_head = writer->head;
+        return STELE_OK;
+    }
+    status = stele__sqlite_fail(writer->connection, code, "commit", error);
+    if ((code & 0xff) == SQLITE_BUSY || ((code & 0xff) == SQLITE_FULL && marks_last(writer->connection)))
+        return status;
+    atomic_store(&store->poisoned, true);
+    *in_doubt = true;
+    return status;
+}
+
+void stele__sqlite_roll_back(struct sqlite_store *store)
+{
+    struct sqlite_connection *connection = store->writer.connection;
+
+    /* Some failures have rolled back already. */
+    if (!sqlite3_get_autocommit(connection->db))
+        stele__sqlite_run(connection, STATEMENT_ROLLBACK);
+    stele__sqlite_writer_forget(&store->writer);
+}
+
+/* --- A change of its own ----------------------------------------------------------------- */
+
+static stele_status run(struct sqlite_store *store, sqlite_change *change, void *context, bool *changed,
+                        stele_error **error)
+{
+    bool in_doubt;
+    stele_status status = stele__sqlite_begin(store, error);
+
+    if (status == STELE_OK)
+        status = change(store, context, changed, error);
+    if (status == STELE_OK && *changed)
+        return stele__sqlite_commit(store, &in_doubt, error);
+    /* What could not be written is not tried again on the same pages. */
+    if (status == STELE_IO && *changed)
+        atomic_store(&store->poisoned, true);
+    return status;
+}
+
+stele_status stele__sqlite_change(struct sqlite_store *store, sqlite_change *change, void *context, stele_error **error)
+{
+    bool changed = false;
+    stele_status status = stele__sqlite_check_writable(store, error);
+
+    if (status != STELE_OK)
+        return status;
+    status = run(store, change, context, &changed, error);
+    if (status == STELE_OK) {
+        if (changed)
+            stele__sqlite_checkpoint(store);
+        else
+            stele__sqlite_run(store->writer.connection, STATEMENT_ROLLBACK);
+        return STELE_OK;
+    }
+    stele__sqlite_roll_back(store);
+    if (atomic_load(&store->poisoned))
+        STELE__LOG(STELE_LOG_ERROR, "the store takes no more appends until it is opened again", {"path", store->path});
+    return status;
+}
