@@ -8,4 +8,5 @@ EXTRA_DIST += \
 	docs/bank.md \
 	docs/commands.md \
 	docs/concepts.md \
-	docs/dependencies.md
+	docs/dependencies.md \
+	docs/operating.md

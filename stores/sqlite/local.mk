@@ -34,6 +34,7 @@ libstele_core_la_SOURCES += \
 	stores/sqlite/writer.c
 
 # The same SQL functions as a loadable extension of the sqlite3 shell.
+if ENABLE_SHARED
 stelelibdir = $(libdir)/stele
 stelelib_LTLIBRARIES = stele_sqlite.la
 stele_sqlite_la_SOURCES = \
@@ -41,5 +42,9 @@ stele_sqlite_la_SOURCES = \
 	stores/sqlite/extension.c \
 	stores/sqlite/functions.c
 stele_sqlite_la_CPPFLAGS = $(AM_CPPFLAGS) -DSTELE_SQLITE_EXTENSION
-stele_sqlite_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -shared -no-undefined -export-symbols-regex '^sqlite3_stelesqlite_init$$'
+stele_sqlite_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -shared -no-undefined \
+	-export-symbols-regex '^sqlite3_stelesqlite_init$$'
 stele_sqlite_la_LIBADD = libstele.la $(XXHASH_LIBS)
+# Installing links it anew, against the installed library.
+install-stelelibLTLIBRARIES: install-libLTLIBRARIES
+endif
