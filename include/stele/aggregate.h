@@ -164,6 +164,13 @@ struct stele_repository_options {
     enum stele_unknown unknown;
     const char *source;              /* of the events; default "stele" */
     const struct stele_clock *clock; /* default stele_clock_system() */
+    /*
+     * Let stele_execute() keep each command with its outcome in the store's
+     * ledger, in the transaction of its events, also when it was refused or led
+     * to nothing. Costs one look-up before and one row with each command; see
+     * stele_forget_commands(). stele_save() remembers none.
+     */
+    bool remember_commands;
 };
 
 /*
@@ -256,6 +263,15 @@ struct stele_execute_options {
  * are in the stream, it is decided again on the state and at the time of then,
  * and the first result is returned, with `repeated` set. Another command under
  * the same id is then STELE_ID_REUSE.
+ *
+ * With `remember_commands` in the (first) repository the first answer is looked
+ * up before anything is loaded: the first result with `replayed` set, or
+ * STELE_REJECTED with the first text, without deciding again, whatever version
+ * is stated. A rejection is remembered for the versions it was decided at; where
+ * those have moved on meanwhile, it is decided again as after a conflict. The id
+ * of the first command stands for all executions of the call: for another
+ * command under it, for the same one on another stream, or with other commands
+ * behind it, the answer is STELE_ID_REUSE.
  *
  * Errors as stele_load(), stele_decide() and stele_append_batch().
  */

@@ -30,6 +30,7 @@ struct stele_repository {
     const struct stele_clock *clock;
     char *source;
     enum stele_unknown unknown;
+    bool remembers_commands;
     bool owns_memory; /* the state has an ARENA field: what it holds there cannot be found and copied */
     struct stele__row *rows;
     struct stele__map by_name;
@@ -90,8 +91,19 @@ void stele__instance_replace(stele_instance *instance, stele_instance *fresh);
 /* The id of the n-th event (from 0) that a command makes in a stream. */
 struct stele_uuid stele__event_id(const stele_message *command, const char *stream, size_t ordinal);
 
-/* stele_save(); on a repetition without `reload`, the instances are fit for nothing but to be freed. */
-stele_status stele__save(stele_instance *const *instances, size_t count, bool reload, struct stele_appended *result,
-                         stele_error **error);
+/* The command that a saving is the outcome of, for the ledger. */
+struct stele__handled {
+    const stele_message *command;
+    const uint8_t *digest; /* of all that it stands for */
+    const char *rejection; /* it was refused: the pending events are not saved, but the versions are checked; or NULL */
+};
+
+/*
+ * stele_save(), and remembering of `handled` unless that is NULL. On a
+ * repetition without `reload`, when the command was handled before, and after a
+ * rejection, the instances are fit for nothing but to be freed.
+ */
+stele_status stele__save(stele_instance *const *instances, size_t count, bool reload,
+                         const struct stele__handled *handled, struct stele_appended *result, stele_error **error);
 
 #endif

@@ -5,6 +5,10 @@
  *        ^                        |  '- other ----> error
  *        '------ short pause <----'-- conflict, while attempts are left
  *
+ * Where the repository remembers commands, the ledger is asked first, and what
+ * is saved is the outcome of the command too, a rejection as well: that is saved
+ * at the versions it was decided at, without events.
+ *
  * A command may come a second time: its sender saw no answer. Loading watches
  * for the id that the command's first event has; if it is in the stream, the
  * command is decided again on the state and at the time of then, which gives
@@ -16,6 +20,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "store/ledger.h"
 
 #include <string.h>
 
@@ -31,6 +36,8 @@ struct execution {
     size_t instance_count;
     bool is_repeated; /* it was decided before, at `time` */
     int64_t time;
+    bool is_remembered; /* its outcome is for the ledger: */
+    uint8_t digest[STELE__DIGEST_SIZE];
 };
 
 /* STELE_CONFLICT unless the stream is at the version stated. */
@@ -123,6 +130,55 @@ static stele_status decide_all(struct execution *all, stele_error **error)
     return status;
 }
 
+/* --- The ledger ------------------------------------------------------------------- */
+
+/* Answer from the ledger, if the command is there. */
+static stele_status replay(struct execution *all, struct stele_appended *result, bool *replayed, stele_error **error)
+{
+    const stele_message *command = all->executions[0].command;
+    struct stele_appended first = {0};
+    struct stele_command_record record;
+    stele_status status;
+
+    *replayed = false;
+    if (!all->is_remembered)
+        return STELE_OK;
+    for (size_t i = 0; i < all->count; i++)
+        stele__command_digest_add(all->executions[i].stream, all->executions[i].command, all->digest);
+    stele__command_record(command, all->digest, &record);
+    status = stele__store_replay(all->executions[0].repository->store, &record, &first, replayed, error);
+    if (status == STELE_OK && *replayed && result)
+        *result = first;
+    return status;
+}
+
+static stele_status save(struct execution *all, const char *rejection, struct stele_appended *result,
+                         stele_error **error)
+{
+    const struct stele__handled handled = {all->executions[0].command, all->digest, rejection};
+
+    return stele__save(all->instances, all->instance_count, false, all->is_remembered ? &handled : NULL, result, error);
+}
+
+/* Remember a rejection; its error stays unless there is a better one. */
+static stele_status save_rejection(struct execution *all, stele_error **error)
+{
+    stele_error *failure = NULL;
+    stele_status status = stele_error_status(*error);
+
+    if (status != STELE_REJECTED) /* there was no memory for the text */
+        return status;
+    status = save(all, stele_error_message(*error), NULL, &failure);
+    if (status == STELE_OK)
+        return STELE_REJECTED;
+    stele_error_free(*error);
+    *error = failure;
+    return status;
+}
+
+/* --- Attempts ----------------------------------------------------------------------- */
+
+/* `error` is not NULL. */
 static stele_status attempt(struct execution *all, struct stele_appended *result, stele_error **error)
 {
     stele_status status;
@@ -133,7 +189,9 @@ static stele_status attempt(struct execution *all, struct stele_appended *result
     if (status == STELE_OK)
         status = decide_all(all, error);
     if (status == STELE_OK)
-        status = stele__save(all->instances, all->instance_count, false, result, error);
+        status = save(all, NULL, result, error);
+    else if (status == STELE_REJECTED && all->is_remembered && !all->is_repeated)
+        status = save_rejection(all, error);
     for (size_t i = 0; i < all->instance_count; i++)
         stele_instance_free(all->instances[i]);
     return status;
@@ -204,6 +262,7 @@ stele_status stele_execute_all(const struct stele_execution *executions, size_t 
     static const struct stele_execute_options defaults = STELE_OPTIONS_INIT(struct stele_execute_options);
     struct execution all = {.executions = executions, .count = count, .options = options ? options : &defaults};
     stele_status status = stele__options_check(options, sizeof(*options), sizeof(*options), "options", error);
+    bool replayed = false;
     size_t size;
 
     if (status == STELE_OK)
@@ -214,7 +273,10 @@ stele_status stele_execute_all(const struct stele_execution *executions, size_t 
         all.instances = stele__alloc(size);
     if (!all.instances)
         return stele__fail_memory(error);
-    status = execute(&all, result, error);
+    all.is_remembered = executions[0].repository->remembers_commands;
+    status = replay(&all, result, &replayed, error);
+    if (status == STELE_OK && !replayed)
+        status = execute(&all, result, error);
     stele__free(all.instances, size);
     return status;
 }

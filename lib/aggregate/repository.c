@@ -92,6 +92,7 @@ stele_status stele_repository_new(stele_store *store, const struct stele_aggrega
     repository->aggregate = aggregate;
     repository->clock = given.clock ? given.clock : stele_clock_system();
     repository->unknown = given.unknown;
+    repository->remembers_commands = given.remember_commands;
     repository->owns_memory = type_has_arena(aggregate->state);
     repository->source = stele__text_copy(given.source ? given.source : "stele");
     repository->rows = stele__alloc((aggregate->evolution_count + 1) * sizeof(*repository->rows));

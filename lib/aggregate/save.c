@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "store/store.h"
 
 static stele_status check_instances(stele_instance *const *instances, size_t count, stele_error **error)
 {
@@ -27,45 +28,61 @@ static stele_status check_instances(stele_instance *const *instances, size_t cou
     return STELE_OK;
 }
 
-static bool fill_batch(stele_instance *const *instances, size_t count, struct stele__vector *writes,
-                       struct stele__vector *expectations)
+static bool add_expectation(const stele_instance *instance, struct stele__vector *expectations)
 {
-    for (size_t i = 0; i < count; i++) {
-        const stele_instance *instance = instances[i];
-        stele_message *const *events = instance->pending.items;
-        struct stele_expectation *expectation = stele__vector_add(expectations);
+    struct stele_expectation *expectation = stele__vector_add(expectations);
 
-        if (!expectation)
+    if (!expectation)
+        return false;
+    expectation->stream = instance->stream;
+    expectation->expected = stele_expect_version(instance->stored_version);
+    return true;
+}
+
+static bool add_writes(const stele_instance *instance, struct stele__vector *writes)
+{
+    stele_message *const *events = instance->pending.items;
+
+    for (size_t i = 0; i < instance->pending.count; i++) {
+        struct stele_write *write = stele__vector_add(writes);
+
+        if (!write)
             return false;
-        expectation->stream = instance->stream;
-        expectation->expected = stele_expect_version(instance->stored_version);
-        for (size_t j = 0; j < instance->pending.count; j++) {
-            struct stele_write *write = stele__vector_add(writes);
-
-            if (!write)
-                return false;
-            *write = (struct stele_write){instance->stream, events[j]};
-        }
+        *write = (struct stele_write){instance->stream, events[i]};
     }
     return true;
 }
 
-static stele_status append(stele_instance *const *instances, size_t count, struct stele_appended *result,
-                           stele_error **error)
+static bool fill(stele_instance *const *instances, size_t count, bool is_rejected, struct stele__vector *writes,
+                 struct stele__vector *expectations)
 {
+    for (size_t i = 0; i < count; i++)
+        if (!add_expectation(instances[i], expectations) || (!is_rejected && !add_writes(instances[i], writes)))
+            return false;
+    return true;
+}
+
+static stele_status append(stele_instance *const *instances, size_t count, const struct stele__handled *handled,
+                           struct stele_appended *result, stele_error **error)
+{
+    static const struct stele__handled nothing = {NULL, NULL, NULL};
     struct stele__vector writes;
     struct stele__vector expectations;
     stele_status status;
 
+    if (!handled)
+        handled = &nothing;
     stele__vector_init(&writes, sizeof(struct stele_write));
     stele__vector_init(&expectations, sizeof(struct stele_expectation));
-    if (fill_batch(instances, count, &writes, &expectations)) {
+    if (fill(instances, count, handled->rejection != NULL, &writes, &expectations)) {
         const struct stele_batch batch = {.writes = writes.items,
                                           .write_count = writes.count,
                                           .expectations = expectations.items,
-                                          .expectation_count = expectations.count};
+                                          .expectation_count = expectations.count,
+                                          .command = handled->command,
+                                          .rejection = handled->rejection};
 
-        status = stele_append_batch(instances[0]->repository->store, &batch, result, error);
+        status = stele__store_append(instances[0]->repository->store, &batch, handled->digest, result, error);
     } else {
         status = stele__fail_memory(error);
     }
@@ -94,11 +111,11 @@ static stele_status reload_all(stele_instance *const *instances, size_t count, s
     return status;
 }
 
-stele_status stele__save(stele_instance *const *instances, size_t count, bool reload, struct stele_appended *result,
-                         stele_error **error)
+stele_status stele__save(stele_instance *const *instances, size_t count, bool reload,
+                         const struct stele__handled *handled, struct stele_appended *result, stele_error **error)
 {
     struct stele_appended appended = {0};
-    stele_status status = append(instances, count, &appended, error);
+    stele_status status = append(instances, count, handled, &appended, error);
 
     if (status == STELE_OK && appended.repeated && reload)
         status = reload_all(instances, count, error);
@@ -118,5 +135,5 @@ stele_status stele_save(stele_instance *const *instances, size_t count, struct s
 {
     const stele_status status = check_instances(instances, count, error);
 
-    return status == STELE_OK ? stele__save(instances, count, true, result, error) : status;
+    return status == STELE_OK ? stele__save(instances, count, true, NULL, result, error) : status;
 }

@@ -61,26 +61,37 @@ static struct stele_slice text(sqlite3_stmt *row, int column)
     return found.data ? (struct stele_slice){found.data, (size_t)sqlite3_column_bytes(row, column)} : found;
 }
 
+static bool read_id(sqlite3_stmt *row, struct stele_command_record *out)
+{
+    const int type = sqlite3_column_type(row, ID);
+    struct stele_slice uuid;
+
+    out->id_is_uuid = type == SQLITE_BLOB;
+    if (!out->id_is_uuid) {
+        out->id = text(row, ID);
+        return type == SQLITE_TEXT && out->id.data;
+    }
+    uuid = stele__sqlite_blob(row, ID);
+    if (uuid.size != sizeof(out->uuid.bytes))
+        return false;
+    memcpy(out->uuid.bytes, uuid.data, sizeof(out->uuid.bytes));
+    return true;
+}
+
 bool stele__sqlite_command_row(sqlite3_stmt *row, struct stele_command_record *out)
 {
     const struct stele_slice digest = stele__sqlite_blob(row, DIGEST);
-    struct stele_slice id = {NULL, 0};
+    const int64_t created = sqlite3_column_int64(row, CREATED);
 
-    *out = (struct stele_command_record){.id_is_uuid = sqlite3_column_type(row, ID) == SQLITE_BLOB};
-    if (out->id_is_uuid)
-        id = stele__sqlite_blob(row, ID);
-    else
-        out->id = text(row, ID);
-    if ((out->id_is_uuid && id.size != sizeof(out->uuid.bytes)) || digest.size != sizeof(out->digest))
+    memset(out, 0, sizeof(*out));
+    if (!read_id(row, out) || digest.size != sizeof(out->digest) || created < 0 || created > 1)
         return false;
-    if (out->id_is_uuid)
-        memcpy(out->uuid.bytes, id.data, sizeof(out->uuid.bytes));
     memcpy(out->digest, digest.data, sizeof(out->digest));
     out->time = sqlite3_column_int64(row, TIME);
     out->outcome.first_position = (uint64_t)sqlite3_column_int64(row, FIRST);
     out->outcome.last_position = (uint64_t)sqlite3_column_int64(row, LAST);
     out->outcome.version = (uint64_t)sqlite3_column_int64(row, VERSION);
-    out->outcome.created = sqlite3_column_int64(row, CREATED) != 0;
+    out->outcome.created = created == 1;
     out->rejection = text(row, REJECTION);
     return stele__sqlite_command_checksum(out) == (uint64_t)sqlite3_column_int64(row, CHECKSUM);
 }

@@ -7,6 +7,7 @@ test_programs += \
 	tests/unit/aggregate/decide_test \
 	tests/unit/aggregate/execute_test \
 	tests/unit/aggregate/load_test \
+	tests/unit/aggregate/remember_test \
 	tests/unit/aggregate/save_test \
 	tests/unit/aggregate/table_test
 
@@ -18,6 +19,9 @@ tests_unit_aggregate_execute_test_LDADD = $(test_ldadd)
 
 tests_unit_aggregate_load_test_SOURCES = tests/unit/aggregate/load_test.c $(aggregate_test_domain)
 tests_unit_aggregate_load_test_LDADD = $(test_ldadd)
+
+tests_unit_aggregate_remember_test_SOURCES = tests/unit/aggregate/remember_test.c $(aggregate_test_domain)
+tests_unit_aggregate_remember_test_LDADD = $(test_ldadd)
 
 tests_unit_aggregate_save_test_SOURCES = tests/unit/aggregate/save_test.c $(aggregate_test_domain)
 tests_unit_aggregate_save_test_LDADD = $(test_ldadd)

@@ -6,6 +6,7 @@ sqlite_tests = \
 	tests/unit/sqlite/copy_test \
 	tests/unit/sqlite/create_test \
 	tests/unit/sqlite/damage_test \
+	tests/unit/sqlite/ledger_test \
 	tests/unit/sqlite/open_test \
 	tests/unit/sqlite/schema_test \
 	tests/unit/sqlite/sql_test \
@@ -34,6 +35,8 @@ tests_unit_sqlite_create_test_SOURCES = tests/unit/sqlite/create_test.c
 tests_unit_sqlite_create_test_LDADD = $(sqlite_test_ldadd)
 tests_unit_sqlite_damage_test_SOURCES = tests/unit/sqlite/damage_test.c
 tests_unit_sqlite_damage_test_LDADD = $(sqlite_test_ldadd)
+tests_unit_sqlite_ledger_test_SOURCES = tests/unit/sqlite/ledger_test.c
+tests_unit_sqlite_ledger_test_LDADD = $(sqlite_test_ldadd)
 tests_unit_sqlite_open_test_SOURCES = tests/unit/sqlite/open_test.c
 tests_unit_sqlite_open_test_LDADD = $(sqlite_test_ldadd)
 tests_unit_sqlite_schema_test_SOURCES = tests/unit/sqlite/schema_test.c
@@ -42,3 +45,5 @@ tests_unit_sqlite_sql_test_SOURCES = tests/unit/sqlite/sql_test.c
 tests_unit_sqlite_sql_test_LDADD = $(sqlite_test_ldadd)
 tests_unit_sqlite_wal_test_SOURCES = tests/unit/sqlite/wal_test.c
 tests_unit_sqlite_wal_test_LDADD = $(sqlite_test_ldadd)
+
+EXTRA_DIST += tests/fixtures/version-1.db
