@@ -45,6 +45,7 @@ stele_sqlite_la_CPPFLAGS = $(AM_CPPFLAGS) -DSTELE_SQLITE_EXTENSION
 stele_sqlite_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -shared -no-undefined \
 	-export-symbols-regex '^sqlite3_stelesqlite_init$$'
 stele_sqlite_la_LIBADD = libstele.la $(XXHASH_LIBS)
-# Installing links it anew, against the installed library.
-install-stelelibLTLIBRARIES: install-libLTLIBRARIES
+# Installing links it anew, against the installed library. By a variable: a rule of that name would replace automake's.
+install_extension = install-stelelibLTLIBRARIES
+$(install_extension): install-libLTLIBRARIES
 endif

@@ -178,6 +178,16 @@ static void upgrade_says_what_there_was_to_do(void **state)
     cli("upgrade", "ledger.db");
     assert_cli(0);
     assert_out_has(" is the newest: nothing to do\n");
+    cli_shell(
+        "cp \"$STELE_SOURCE/tests/fixtures/version-1.db\" old.db && chmod u+w old.db && $STELE export old.db >before");
+    assert_cli(0);
+    cli("upgrade", "old.db");
+    assert_cli(0);
+    assert_out_has("format 1 before, format ");
+    cli("upgrade", "old.db");
+    assert_out_has("nothing to do");
+    cli_shell("$STELE export old.db >after && cmp before after");
+    assert_cli(0);
     cli("upgrade", "missing.db");
     assert_cli(1);
     assert_err_has("missing.db");
