@@ -208,10 +208,28 @@ static void report_latencies(struct bench *bench, const char *name, struct subje
     report(bench, name, "per_sync", "events", events_per_sync, subject);
 }
 
-static void forget_figures(struct subject *subject)
+/* --- stores -------------------------------------------------------------------- */
+
+/*
+ * Every case has a store of its own, so that none pays for the growth of the
+ * one before, with every stream in it and the log at its full length.
+ */
+static void open_subject(struct subject *subject, const char *path, size_t queue_events)
 {
+    struct stele_store_options options = STELE_OPTIONS_INIT(struct stele_store_options);
+    stele_error *error = NULL;
+
+    options.queue_events = queue_events;
+    bench_must(stele_store_open(path, &options, &subject->store, &error), error, path);
+    fill(subject->store, BARE_STREAMS, 20 * BARE_STREAMS);
     subject->appended = subject->synced = 0;
     subject->latency_count = 0;
+}
+
+static void close_subject(struct subject *subject, char *path)
+{
+    stele_store_close(subject->store);
+    remove_store(path);
 }
 
 /* --- threads ------------------------------------------------------------------- */
@@ -225,15 +243,15 @@ static double resident(void *context)
 static void bench_threads(struct bench *bench, struct subject *subject, unsigned threads, unsigned appends)
 {
     char name[32];
+    char *path;
 
     snprintf(name, sizeof(name), "threads_%u", threads);
     if (!bench_wants(bench, name))
         return;
+    path = path_of(bench, name);
     subject->threads = threads;
     subject->appends = appends;
-    append_by_threads(subject);
-    append_bare(subject);
-    forget_figures(subject);
+    open_subject(subject, path, 0);
     bench_run(bench, &(struct bench_case){name, "events/s", append_by_threads, append_bare, subject});
     report_latencies(bench, name, subject);
     if (threads == 1) {
@@ -243,7 +261,7 @@ static void bench_threads(struct bench *bench, struct subject *subject, unsigned
     }
     if (threads == THREADS_MAX)
         report(bench, name, "resident", "MiB", resident, subject);
-    forget_figures(subject);
+    close_subject(subject, path);
 }
 
 /* --- one thread, not waiting ---------------------------------------------------- */
@@ -282,34 +300,26 @@ static double append_async(void *context)
     return count_events(subject, subject->appends, before, start);
 }
 
-static void bench_async(struct bench *bench, struct subject *subject, const char *path, unsigned bound,
-                        unsigned appends)
+static void bench_async(struct bench *bench, struct subject *subject, unsigned bound)
 {
-    struct stele_store_options options = STELE_OPTIONS_INIT(struct stele_store_options);
-    struct subject own = *subject;
-    stele_error *error = NULL;
     char name[32];
+    char *path;
 
     snprintf(name, sizeof(name), "async_%u", bound);
     if (!bench_wants(bench, name))
         return;
-    options.queue_events = bound;
-    bench_must(stele_store_open(path, &options, &own.store, &error), error, "open");
-    own.appends = appends;
-    append_async(&own);
-    append_bare(&own);
-    forget_figures(&own);
-    bench_run(bench, &(struct bench_case){name, "events/s", append_async, append_bare, &own});
-    report(bench, name, "per_sync", "events", events_per_sync, &own);
-    subject->serial = own.serial;
-    stele_store_close(own.store);
+    path = path_of(bench, name);
+    subject->appends = 20000;
+    open_subject(subject, path, bound);
+    bench_run(bench, &(struct bench_case){name, "events/s", append_async, append_bare, subject});
+    report(bench, name, "per_sync", "events", events_per_sync, subject);
+    close_subject(subject, path);
 }
 
 /* --- refusals --------------------------------------------------------------------- */
 
-static double refuse(void *context)
+static double refuse(const struct subject *subject, struct stele_expected expected)
 {
-    struct subject *subject = context;
     stele_message *message = new_reading(0);
     const double start = bench_seconds();
 
@@ -317,40 +327,60 @@ static double refuse(void *context)
         char name[32];
 
         stream_name(i % BARE_STREAMS, name);
-        if (stele_append(subject->store, name, stele_expect_no_stream(), message, NULL, NULL) != STELE_CONFLICT)
+        if (stele_append(subject->store, name, expected, message, NULL, NULL) != STELE_CONFLICT)
             bench_must(STELE_CORRUPT, NULL, "refuse");
     }
     stele_message_unref(message);
     return (bench_seconds() - start) / REFUSALS * 1e6;
 }
 
+/* The stream was to be new: the error tells of 16 events that are in it. */
+static double refuse_new(void *context)
+{
+    return refuse(context, stele_expect_no_stream());
+}
+
+/* One event came in between, the usual conflict. */
+static double refuse_stale(void *context)
+{
+    return refuse(context, stele_expect_version(19));
+}
+
+static void bench_refusals(struct bench *bench, struct subject *subject)
+{
+    char *path;
+
+    if (!bench_wants(bench, "refused"))
+        return;
+    path = path_of(bench, "refused");
+    open_subject(subject, path, 0);
+    bench_run(bench, &(struct bench_case){"refused_new", "us", refuse_new, NULL, subject});
+    bench_run(bench, &(struct bench_case){"refused_stale", "us", refuse_stale, NULL, subject});
+    close_subject(subject, path);
+}
+
 int main(int argc, char **argv)
 {
     struct bench bench;
     struct subject subject = {0};
-    char *ours, *other;
+    char *path;
 
     bench_open(&bench, argc, argv, "Measure many appenders on one store against one on bare SQLite.");
-    ours = path_of(&bench, "concurrency-ours");
-    other = path_of(&bench, "concurrency-bare");
-    subject.store = open_store(ours);
-    subject.bare = bare_open(other);
+    path = path_of(&bench, "bare");
+    subject.bare = bare_open(path);
     subject.latencies = malloc(LATENCIES_MAX * sizeof(*subject.latencies));
     if (!subject.latencies)
         bench_must(STELE_NO_MEMORY, NULL, "start");
+    append_bare(&subject);
     bench_threads(&bench, &subject, 1, 2000);
-    bench_threads(&bench, &subject, 2, 2000);
-    bench_threads(&bench, &subject, 8, 2000);
-    bench_threads(&bench, &subject, 64, 500);
-    if (bench_wants(&bench, "refused"))
-        bench_threads(&bench, &subject, 1, BARE_STREAMS);
-    bench_run(&bench, &(struct bench_case){"refused", "us", refuse, NULL, &subject});
-    stele_store_close(subject.store);
-    bench_async(&bench, &subject, ours, 64, 20000);
-    bench_async(&bench, &subject, ours, 256, 50000);
+    bench_threads(&bench, &subject, 2, 1000);
+    bench_threads(&bench, &subject, 8, 500);
+    bench_threads(&bench, &subject, 64, 250);
+    bench_async(&bench, &subject, 64);
+    bench_async(&bench, &subject, 256);
+    bench_refusals(&bench, &subject);
     bare_close(subject.bare);
-    remove_store(ours);
-    remove_store(other);
+    remove_store(path);
     free(subject.latencies);
     bench_close(&bench);
     return EXIT_SUCCESS;

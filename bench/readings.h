@@ -22,4 +22,7 @@ stele_message *new_reading(int64_t serial);
 
 void stream_name(unsigned stream, char name[32]);
 
+/* Fill a store with `events` events, `streams` streams in turn, a thousand at a time. */
+void fill(stele_store *store, unsigned streams, uint64_t events);
+
 #endif

@@ -169,31 +169,6 @@ struct read_case {
     unsigned loads; /* per round */
 };
 
-/* Fill a store with `events` events, `streams` streams in turn, a thousand at a time. */
-static void fill(stele_store *store, unsigned streams, uint64_t events)
-{
-    enum { CHUNK = 1000 };
-    static char names[CHUNK][32];
-    static struct stele_write writes[CHUNK];
-
-    for (uint64_t done = 0; done < events;) {
-        stele_message *messages[CHUNK];
-        stele_error *error = NULL;
-        unsigned count = 0;
-
-        for (; count < CHUNK && done < events; count++, done++) {
-            messages[count] = new_reading((int64_t)done);
-            stream_name((unsigned)(done % streams), names[count]);
-            writes[count] = (struct stele_write){.stream = names[count], .event = messages[count]};
-        }
-        bench_must(
-            stele_append_batch(store, &(struct stele_batch){.writes = writes, .write_count = count}, NULL, &error),
-            error, "fill");
-        while (count > 0)
-            stele_message_unref(messages[--count]);
-    }
-}
-
 static double load_ours(void *context)
 {
     const struct read_case *subject = context;

@@ -9,4 +9,7 @@ EXTRA_DIST += \
 	docs/commands.md \
 	docs/concepts.md \
 	docs/dependencies.md \
-	docs/operating.md
+	docs/file-format.md \
+	docs/operating.md \
+	docs/reliability.md \
+	docs/stores.md

@@ -7,10 +7,15 @@ include tests/unit/memory/local.mk
 include tests/unit/sqlite/local.mk
 include tests/contract/local.mk
 include tests/integration/local.mk
+include tests/crash/local.mk
 include tests/fuzz/local.mk
 include tests/build/local.mk
 
 # Programs whose tests use threads: these run under ThreadSanitizer too (`make check-threads`).
 thread_tests = \
+	tests/crash/race_test \
+	tests/unit/base/futex_portable_test \
+	tests/unit/base/futex_test \
 	tests/unit/base/memory_test \
-	tests/unit/base/uuid_test
+	tests/unit/base/uuid_test \
+	tests/unit/store/queue_test

@@ -15,11 +15,9 @@ extern "C" {
 #if defined(__GNUC__)
 #define STELE_API __attribute__((visibility("default")))
 #define STELE_PRINTF(text, first) __attribute__((format(printf, text, first)))
-#define STELE_MUST_CHECK __attribute__((warn_unused_result))
 #else
 #define STELE_API
 #define STELE_PRINTF(text, first)
-#define STELE_MUST_CHECK
 #endif
 
 /*

@@ -38,8 +38,8 @@ STELE_API stele_status stele_time_parse(struct stele_slice text, int64_t *out, s
  * CLOCK_MONOTONIC; tests pass their own. Every function is set.
  */
 struct stele_clock {
-    int64_t (*now)(void *context);       /* wall clock, nanoseconds UTC; may step back */
-    int64_t (*monotonic)(void *context); /* nanoseconds from an arbitrary start; never steps back */
+    int64_t (*now)(void *context);                     /* wall clock, nanoseconds UTC; may step back */
+    int64_t (*monotonic)(void *context);               /* nanoseconds from an arbitrary start; never steps back */
     void (*pause)(void *context, int64_t nanoseconds); /* let that time pass */
     void *context;
 };

@@ -13,13 +13,7 @@
 extern "C" {
 #endif
 
-enum stele_log_level {
-    STELE_LOG_TRACE,
-    STELE_LOG_DEBUG,
-    STELE_LOG_INFO,
-    STELE_LOG_WARNING,
-    STELE_LOG_ERROR
-};
+enum stele_log_level { STELE_LOG_TRACE, STELE_LOG_DEBUG, STELE_LOG_INFO, STELE_LOG_WARNING, STELE_LOG_ERROR };
 
 /* One fact of a record. Both texts are NUL-terminated UTF-8. */
 struct stele_log_field {

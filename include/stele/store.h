@@ -326,7 +326,8 @@ STELE_API struct stele_head stele_cursor_head(const stele_cursor *cursor);
 /* Close a cursor; NULL is allowed. */
 STELE_API void stele_cursor_close(stele_cursor *cursor);
 
-/* The event with this id, or at this position (from 1); STELE_NOT_FOUND. The caller owns one reference. */
+/* The event with this id, or at this position (from 1); STELE_NOT_FOUND, and errors as stele_read(). The caller owns one
+ * reference. */
 STELE_API stele_status stele_find(stele_store *store, const char *id, stele_message **out, stele_error **error);
 STELE_API stele_status stele_find_position(stele_store *store, uint64_t position, stele_message **out,
                                            stele_error **error);
@@ -361,7 +362,7 @@ STELE_API stele_status stele_streams(stele_store *store, const struct stele_stre
 STELE_API stele_status stele_wait(stele_store *store, uint64_t position, uint32_t timeout_ms, uint64_t *head,
                                   stele_error **error);
 
-/* A store in numbers. */
+/* A store in numbers. Errors of stele_stats() as stele_read(). */
 struct stele_stats {
     uint64_t events;
     uint64_t streams;

@@ -128,12 +128,12 @@ size_t stele_instance_pending(const stele_instance *instance, const stele_messag
 /* --- Folding ---------------------------------------------------------------- */
 
 /* Say where a stored event is that cannot be folded. */
-static stele_status place_fault(const stele_instance *instance, const stele_message *message, stele_error **error)
+static void place_fault(const stele_instance *instance, const stele_message *message, stele_error **error)
 {
     stele__error_add(error, "type", "%.*s", STELE_SLICE(message->type));
     stele__error_add(error, "stream", "%s", instance->stream);
     stele__error_add(error, "version", "%" PRIu64, message->version);
-    return stele__error_add(error, "position", "%" PRIu64, message->position);
+    stele__error_add(error, "position", "%" PRIu64, message->position);
 }
 
 static stele_status fail_unknown(const stele_instance *instance, const stele_message *message,

@@ -191,11 +191,6 @@ static bool can_grow(stele_error *const *error)
     return error && *error && !(*error)->is_static;
 }
 
-static stele_status status_of(stele_error *const *error)
-{
-    return error ? stele_error_status(*error) : STELE_OK;
-}
-
 static void add_fact(stele_error *error, const char *name, const char *text)
 {
     struct fact *fact = stele__arena_alloc(&error->arena, sizeof(*fact));
@@ -209,21 +204,20 @@ static void add_fact(stele_error *error, const char *name, const char *text)
         error->facts = fact;
 }
 
-stele_status stele__error_add(stele_error **error, const char *name, const char *format, ...)
+void stele__error_add(stele_error **error, const char *name, const char *format, ...)
 {
     char text[TEXT_MAX + 1];
     va_list arguments;
 
     if (!can_grow(error))
-        return status_of(error);
+        return;
     va_start(arguments, format);
     print_text(text, format, arguments);
     va_end(arguments);
     add_fact(*error, name, text);
-    return (*error)->status;
 }
 
-stele_status stele__error_prefix(stele_error **error, const char *format, ...)
+void stele__error_prefix(stele_error **error, const char *format, ...)
 {
     char text[TEXT_MAX + 1];
     size_t length;
@@ -231,7 +225,7 @@ stele_status stele__error_prefix(stele_error **error, const char *format, ...)
     va_list arguments;
 
     if (!can_grow(error))
-        return status_of(error);
+        return;
     va_start(arguments, format);
     print_text(text, format, arguments);
     va_end(arguments);
@@ -242,7 +236,6 @@ stele_status stele__error_prefix(stele_error **error, const char *format, ...)
     message = keep_text(*error, text);
     if (message)
         (*error)->message = message;
-    return (*error)->status;
 }
 
 stele_status stele__fail_memory(stele_error **error)

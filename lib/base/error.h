@@ -1,8 +1,8 @@
 /*
  * Making errors. An error is set once, where the fault is known; callers above
  * may put words in front of it with stele__error_prefix(). Every function takes
- * `error` as NULL and returns the status, so that `return stele__fail(...)` is
- * the usual way out.
+ * `error` as NULL. Those that make an error return its status, so that
+ * `return stele__fail(...)` is the usual way out.
  */
 #ifndef STELE_BASE_ERROR_H
 #define STELE_BASE_ERROR_H
@@ -12,12 +12,12 @@
 /* Set `*error` (if wanted) to a new error with a printf-formatted message; returns `status`. */
 stele_status stele__fail(stele_error **error, stele_status status, const char *format, ...) STELE_PRINTF(3, 4);
 
-/* Add a fact to the error's context (see stele_error_get()); the texts are copied. Returns the error's status,
- * which is STELE_OK where `error` or `*error` is NULL: nothing is added then, nor where memory is out. */
-stele_status stele__error_add(stele_error **error, const char *name, const char *format, ...) STELE_PRINTF(3, 4);
+/* Add a fact to the error's context (see stele_error_get()); the texts are copied. Nothing is added where `error` or
+ * `*error` is NULL, nor where memory is out. */
+void stele__error_add(stele_error **error, const char *name, const char *format, ...) STELE_PRINTF(3, 4);
 
 /* Put words in front of the message: "words: message". */
-stele_status stele__error_prefix(stele_error **error, const char *format, ...) STELE_PRINTF(2, 3);
+void stele__error_prefix(stele_error **error, const char *format, ...) STELE_PRINTF(2, 3);
 
 /* STELE_NO_MEMORY with the static error object. */
 stele_status stele__fail_memory(stele_error **error);

@@ -50,16 +50,4 @@ void stele__futex_wait(struct stele__futex *futex, uint32_t seen);
 /* Change the word and wake all who sleep on it. */
 void stele__futex_wake(struct stele__futex *futex);
 
-/* Tell the processor that this is a loop that waits. */
-static inline void stele__spin_pause(void)
-{
-#if defined(__x86_64__) || defined(__i386__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__) || defined(__arm__)
-    __asm__ volatile("yield");
-#else
-    atomic_signal_fence(memory_order_seq_cst);
-#endif
-}
-
 #endif

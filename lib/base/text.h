@@ -19,6 +19,20 @@ static inline bool stele__slice_equal(struct stele_slice left, struct stele_slic
     return left.size == right.size && (left.size == 0 || memcmp(left.data, right.data, left.size) == 0);
 }
 
+static inline bool stele__slice_begins_with(struct stele_slice text, struct stele_slice prefix)
+{
+    return text.size >= prefix.size && (prefix.size == 0 || memcmp(text.data, prefix.data, prefix.size) == 0);
+}
+
+/* Bytewise order, as memcmp(3): of two of which one begins the other, the shorter comes first. */
+static inline int stele__slice_compare(struct stele_slice left, struct stele_slice right)
+{
+    const size_t common = left.size < right.size ? left.size : right.size;
+    const int order = common ? memcmp(left.data, right.data, common) : 0;
+
+    return order ? order : (left.size > right.size) - (left.size < right.size);
+}
+
 /*
  * True if valid UTF-8 (RFC 3629: no overlong forms, no surrogates, at most
  * U+10FFFF); else *offset is where the first malformed character begins.

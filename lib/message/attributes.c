@@ -87,9 +87,9 @@ enum stele_message_kind stele__kind_find(struct stele_slice name)
     return STELE_PART;
 }
 
-static stele_status add_attribute(stele_error **error, struct stele_slice name)
+static void add_attribute(stele_error **error, struct stele_slice name)
 {
-    return stele__error_add(error, "attribute", "%.*s", STELE_SLICE(name));
+    stele__error_add(error, "attribute", "%.*s", STELE_SLICE(name));
 }
 
 stele_status stele__fail_attribute(stele_error **error, struct stele_slice name, const char *why)

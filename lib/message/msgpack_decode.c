@@ -117,14 +117,26 @@ static stele_status decode_real(struct decoder *decoder, const struct stele__pla
 
 /* --- Text, bytes, UUIDs --------------------------------------------------------- */
 
-/* Only ASCII without NUL, as most text is. Without an early end, so that compilers make wide steps of it. */
+/*
+ * Only ASCII without NUL, as most text is: eight bytes at a step. Subtracting 1
+ * from each byte sets the high bit of a byte that was 0, unless a lower one has
+ * borrowed, which takes a 0 as well.
+ */
 static bool is_plain(struct stele_slice text)
 {
-    unsigned other = 0;
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t other = 0;
+    size_t i = 0;
 
-    for (size_t i = 0; i < text.size; i++)
-        other |= (unsigned)(unsigned char)(text.data[i] - 1) > 126U;
-    return !other;
+    for (; i + sizeof(uint64_t) <= text.size; i += sizeof(uint64_t)) {
+        uint64_t bytes;
+
+        memcpy(&bytes, text.data + i, sizeof(bytes));
+        other |= bytes | (bytes - ones);
+    }
+    for (; i < text.size; i++)
+        other |= (unsigned char)text.data[i] | ((uint64_t)(unsigned char)text.data[i] - 1);
+    return !(other & ones << 7);
 }
 
 static stele_status check_text(const struct decoder *decoder, const struct stele__place *place, struct stele_slice text)

@@ -178,7 +178,8 @@ static stele_status check_name(const struct stele_type *type, size_t index, stel
     status = stele__name_check(stele__slice(field->name), "field name", STELE_TYPE_MAX, error);
     if (status != STELE_OK) {
         stele__error_add(error, "type", "%s", type->name);
-        return stele__error_prefix(error, "%s, field %zu", type->name, index);
+        stele__error_prefix(error, "%s, field %zu", type->name, index);
+        return status;
     }
     for (size_t i = 0; i < index; i++) {
         if (strcmp(type->fields[i].name, field->name) == 0)

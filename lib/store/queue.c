@@ -13,9 +13,10 @@
  * committer, a thread that exists once something was pushed.
  *
  * A thread that has just been woken with its outcome often comes back with the
- * next append: so a leader of a group that is smaller than the last one waits a
- * moment for more, spinning. A thread alone never does, nor does it sleep, wake
- * or switch: four times an uncontended mutex is all it pays.
+ * next append. So a leader gives others the processor for a moment while fewer
+ * wait than were about at the last commit: those in it, and those who came
+ * meanwhile. A thread alone never does, nor does it sleep, wake or switch:
+ * four times an uncontended mutex is all it pays.
  *
  * What can fail: no thread for the committer. Failures of the backend are the
  * entries' outcomes.
@@ -24,10 +25,11 @@
 
 #include "base/error.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 
-enum { DALLY_NS = 20000, LOOKS_PER_CLOCK = 8 };
+enum { DALLY_NS = 20000 };
 
 enum entry_state { ENTRY_WAITS, ENTRY_LEADS, ENTRY_DONE };
 
@@ -175,23 +177,22 @@ static void come_in(struct stele__queue *queue, struct stele__queue_entry *entry
 
 /* --- Leading ------------------------------------------------------------------------- */
 
-/* Spin until as many wait as were in the last group, but not for long. */
+/* Wait until as many are here as were about at the last commit, but not for long. */
 static void dally(struct stele__queue *queue)
 {
-    const size_t wanted = atomic_load_explicit(&queue->last, memory_order_relaxed);
+    const size_t about = atomic_load_explicit(&queue->about, memory_order_relaxed);
+    const size_t wanted = about < STELE__GROUP_MAX ? about : STELE__GROUP_MAX;
     const struct stele_clock *clock = stele_clock_system();
     int64_t end;
 
     if (wanted <= 1 || atomic_load_explicit(&queue->arrived, memory_order_relaxed) >= wanted)
         return;
     end = clock->monotonic(clock->context) + DALLY_NS;
-    do {
-        for (int i = 0; i < LOOKS_PER_CLOCK; i++) {
-            if (atomic_load_explicit(&queue->arrived, memory_order_relaxed) >= wanted)
-                return;
-            stele__spin_pause();
-        }
-    } while (clock->monotonic(clock->context) < end);
+    /* Yielding, not spinning: those we wait for may have been woken on this very processor. */
+    do
+        sched_yield();
+    while (atomic_load_explicit(&queue->arrived, memory_order_relaxed) < wanted &&
+           clock->monotonic(clock->context) < end);
 }
 
 /* Under the mutex: the longest beginning of `waiting` that fits a group. */
@@ -227,7 +228,6 @@ static struct group take_group(struct stele__queue *queue, const struct stele__q
     queue->generation++;
     atomic_store_explicit(&queue->arrived, queue->waiting.count, memory_order_relaxed);
     pthread_mutex_unlock(&queue->mutex);
-    atomic_store_explicit(&queue->last, group.list.count, memory_order_relaxed);
     for (const struct stele__queue_entry *entry = group.list.first; entry; entry = entry->next) {
         if (entry == own)
             group.has_own = true;
@@ -328,6 +328,7 @@ static bool finish(struct stele__queue *queue, struct group *group, const struct
     pthread_mutex_lock(&queue->mutex);
     join(&queue->finished, &deliveries);
     words |= give_room(queue, threads.events, threads.bytes);
+    atomic_store_explicit(&queue->about, group->list.count + queue->waiting.count, memory_order_relaxed);
     queue->committing = false;
     if (!stays)
         words |= hand_over(queue);

@@ -78,7 +78,7 @@ struct stele__queue {
     size_t flushing;                 /* threads in stele__queue_flush() */
 
     atomic_size_t arrived; /* count of `waiting`, for a leader to watch without the mutex */
-    atomic_size_t last;    /* members of the last group */
+    atomic_size_t about;   /* members of the last group, and those who waited when it was done */
     struct stele_append_member members[STELE__GROUP_MAX]; /* the leader's */
 };
 

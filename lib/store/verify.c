@@ -190,7 +190,8 @@ static stele_status verify(const stele_store *store, struct verifying *verifying
     check_head(verifying);
     if (verifying->found.faults == 0)
         return STELE_OK;
-    return stele__fail(error, STELE_CORRUPT, "the check found %" PRIu64 " faults", verifying->found.faults);
+    return stele__fail(error, STELE_CORRUPT, "the check found %" PRIu64 " fault%s", verifying->found.faults,
+                       verifying->found.faults == 1 ? "" : "s");
 }
 
 stele_status stele_verify(stele_store *store, const struct stele_verify_options *options, struct stele_verified *out,

@@ -198,16 +198,11 @@ struct filter {
     bool type_matches;
 };
 
-static bool begins_with(struct stele_slice text, struct stele_slice prefix)
-{
-    return text.size >= prefix.size && memcmp(text.data, prefix.data, prefix.size) == 0;
-}
-
 static bool matches(struct filter *filter, const struct stele_record *record)
 {
     const struct stele_scan *scan = filter->scan;
 
-    if (scan->category.data && !begins_with(record->stream, scan->category))
+    if (scan->category.data && !stele__slice_begins_with(record->stream, scan->category))
         return false;
     if (scan->has_until_time && record->time > scan->until_time)
         return false;
@@ -305,17 +300,9 @@ static stele_status memory_find(struct stele_backend *backend, const struct stel
 
 /* --- Listing ---------------------------------------------------------------------------------- */
 
-/* By name, bytewise: the shorter of two comes first where it begins the longer. */
-static int compare_names(struct stele_slice left, struct stele_slice right)
-{
-    const int order = memcmp(left.data, right.data, left.size < right.size ? left.size : right.size);
-
-    return order ? order : (left.size > right.size) - (left.size < right.size);
-}
-
 static int compare_streams(const void *left, const void *right)
 {
-    return compare_names(((const struct stele_stream *)left)->name, ((const struct stele_stream *)right)->name);
+    return stele__slice_compare(((const struct stele_stream *)left)->name, ((const struct stele_stream *)right)->name);
 }
 
 static void describe(const struct memory__stream *stream, struct stele_stream *out)
@@ -343,7 +330,7 @@ static size_t collect(const struct memory__log *log, const char *category, struc
     while (stele__map_next(&log->streams, &at, &name, &value)) {
         const struct memory__stream *stream = value;
 
-        if (stream->events.count && (!category || begins_with(name, prefix)))
+        if (stream->events.count && (!category || stele__slice_begins_with(name, prefix)))
             describe(stream, &streams[count++]);
     }
     return count;
@@ -357,7 +344,7 @@ static void visit_streams(const struct stele_stream *streams, size_t count, cons
 
     for (size_t i = 0; i < count && left; i++) {
         const struct stele_stream *stream = &streams[query->backwards ? count - 1 - i : i];
-        const int order = query->after ? compare_names(stream->name, after) : 0;
+        const int order = query->after ? stele__slice_compare(stream->name, after) : 0;
 
         if (query->after && (query->backwards ? order >= 0 : order <= 0))
             continue;

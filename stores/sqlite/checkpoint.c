@@ -19,7 +19,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { RETRY_PAGES = 1000 }; /* how far the log grows before an incomplete checkpoint is tried again */
+enum {
+    RETRY_PAGES = 1000, /* how far the log grows before an incomplete checkpoint is tried again */
+    RENEW_BYTES = 16384 /* of the log in one go */
+};
 
 static void note_failure(struct sqlite_store *store, int code)
 {
@@ -55,26 +58,68 @@ void stele__sqlite_checkpoint(struct sqlite_store *store)
     writer->checkpoint_at = complete ? store->checkpoint_pages : writer->log_pages + RETRY_PAGES;
 }
 
+static int find_log(struct sqlite_connection *connection, sqlite3_file **out)
+{
+    const int code = sqlite3_file_control(connection->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, out);
+
+    return code == SQLITE_OK && (!*out || !(*out)->pMethods) ? SQLITE_IOERR : code;
+}
+
 /*
- * SQLite does not sync the cut. If an earlier sync failed and the system dropped
- * the log's bytes, the file may by now be ahead of what the disk has of the log:
- * without this sync a power cut would bring that log back, and it would be
- * played over the file.
+ * Write the log over itself and sync it. A sync that failed may have dropped
+ * bytes of it that reads still show: moved into the file as they are, they
+ * would be ahead of the log on the disk, which a power cut would bring back and
+ * play over them. Only a new write makes a new sync write them. Where a torn
+ * write may spoil what lies beside it, the log is safer left alone.
  */
+static int renew_log(struct sqlite_connection *connection)
+{
+    unsigned char bytes[RENEW_BYTES];
+    sqlite3_file *log = NULL;
+    sqlite3_int64 size = 0;
+    int code = find_log(connection, &log);
+
+    if (code != SQLITE_OK || !(log->pMethods->xDeviceCharacteristics(log) & SQLITE_IOCAP_POWERSAFE_OVERWRITE))
+        return code;
+    code = log->pMethods->xFileSize(log, &size);
+    for (sqlite3_int64 at = 0; at < size && code == SQLITE_OK; at += RENEW_BYTES) {
+        const int length = size - at < RENEW_BYTES ? (int)(size - at) : RENEW_BYTES;
+
+        code = log->pMethods->xRead(log, bytes, length, at);
+        if (code == SQLITE_OK)
+            code = log->pMethods->xWrite(log, bytes, length, at);
+    }
+    return code == SQLITE_OK ? log->pMethods->xSync(log, SQLITE_SYNC_NORMAL) : code;
+}
+
+/* Under the write lock, so that nobody adds to the log meanwhile. */
+static int renew_log_alone(struct sqlite_store *store, int64_t patience)
+{
+    struct sqlite_connection *connection = store->writer.connection;
+    const int64_t limit = connection->busy_limit;
+    int code;
+
+    connection->busy_limit = patience;
+    code = stele__sqlite_run(connection, STATEMENT_BEGIN);
+    connection->busy_limit = limit;
+    if (code != SQLITE_OK)
+        return code;
+    code = renew_log(connection);
+    stele__sqlite_run(connection, STATEMENT_ROLLBACK);
+    return code;
+}
+
+/* SQLite does not sync the cut: without that, too, a power cut could bring the log back. */
 static int sync_log(struct sqlite_connection *connection)
 {
     sqlite3_file *log = NULL;
-    const int code = sqlite3_file_control(connection->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
+    const int code = find_log(connection, &log);
 
-    if (code != SQLITE_OK || !log || !log->pMethods)
-        return code;
-    return log->pMethods->xSync(log, SQLITE_SYNC_NORMAL);
+    return code == SQLITE_OK ? log->pMethods->xSync(log, SQLITE_SYNC_NORMAL) : code;
 }
 
-stele_status stele__sqlite_truncate_log(struct sqlite_store *store, int64_t patience, bool *truncated,
-                                        stele_error **error)
+static int truncate_log(struct sqlite_connection *connection, int64_t patience, bool *truncated)
 {
-    struct sqlite_connection *connection = store->checkpointer;
     const int64_t limit = connection->busy_limit;
     int pages = -1;
     int moved = -1;
@@ -86,9 +131,20 @@ stele_status stele__sqlite_truncate_log(struct sqlite_store *store, int64_t pati
     connection->busy_limit = limit;
     connection->interrupt_on_giving_up = false;
     *truncated = code == SQLITE_OK && pages == 0;
-    if (*truncated)
-        code = sync_log(connection);
-    if (code == SQLITE_OK || code == SQLITE_BUSY || code == SQLITE_INTERRUPT)
+    return *truncated ? sync_log(connection) : code;
+}
+
+stele_status stele__sqlite_truncate_log(struct sqlite_store *store, int64_t patience, bool *truncated,
+                                        stele_error **error)
+{
+    int code = renew_log_alone(store, patience);
+
+    *truncated = false;
+    if (code != SQLITE_OK && (code & 0xff) != SQLITE_BUSY)
+        return stele__sqlite_fail(store->writer.connection, code, "renew its log", error);
+    if (code == SQLITE_OK)
+        code = truncate_log(store->checkpointer, patience, truncated);
+    if (code == SQLITE_OK || (code & 0xff) == SQLITE_BUSY || code == SQLITE_INTERRUPT)
         return STELE_OK;
-    return stele__sqlite_fail(connection, code, "move its log into it", error);
+    return stele__sqlite_fail(store->checkpointer, code, "move its log into it", error);
 }

@@ -15,6 +15,7 @@
 #define XXH_STATIC_LINKING_ONLY /* the state's size, to have it on the stack */
 #include "sqlite/sqlite.h"
 
+#include <endian.h>
 #include <string.h>
 #include <xxhash.h>
 
@@ -30,14 +31,16 @@ enum { FLAG_ID_IS_TEXT = 1, FLAG_NO_META = 2, FLAG_NO_DATA = 4, FLAG_REJECTED = 
 
 static void put32(unsigned char *bytes, uint32_t value)
 {
-    for (int i = 0; i < 4; i++)
-        bytes[i] = (unsigned char)(value >> (8 * i));
+    const uint32_t stored = htole32(value);
+
+    memcpy(bytes, &stored, sizeof(stored));
 }
 
 static void put64(unsigned char *bytes, uint64_t value)
 {
-    for (int i = 0; i < 8; i++)
-        bytes[i] = (unsigned char)(value >> (8 * i));
+    const uint64_t stored = htole64(value);
+
+    memcpy(bytes, &stored, sizeof(stored));
 }
 
 static uint64_t hash_pieces(const struct stele_slice *pieces, size_t count)

@@ -153,19 +153,34 @@ static stele_status connect_checkpointer(struct sqlite_store *store, stele_error
     return status == STELE_OK ? stele__sqlite_number(store->checkpointer, STATEMENT_HEAD, &head, error) : status;
 }
 
+/*
+ * Cut the log that somebody left. On a full disk it cannot be moved in: then the
+ * store can be read, and the first append tries again.
+ */
 static stele_status cut_log(struct sqlite_store *store, stele_error **error)
 {
     const int64_t most = PATIENCE_MAX * MILLISECOND;
+    stele_error *cause = NULL;
     bool truncated = false;
     stele_status status;
 
     if (stele__sqlite_log_size(store) == 0)
         return STELE_OK;
-    status = stele__sqlite_truncate_log(store, store->busy_limit < most ? store->busy_limit : most, &truncated, error);
+    status = stele__sqlite_truncate_log(store, store->busy_limit < most ? store->busy_limit : most, &truncated, &cause);
     if (status == STELE_OK && !truncated)
         STELE__LOG(STELE_LOG_WARNING, "other programs use the store: its log is not cut at opening",
                    {"path", store->path});
-    return status;
+    if (status != STELE_FULL) {
+        if (error && cause)
+            *error = cause;
+        else
+            stele_error_free(cause);
+        return status;
+    }
+    STELE__LOG(STELE_LOG_WARNING, "the disk is full: the store can only be read", {"path", store->path});
+    stele_error_free(cause);
+    store->uncut = true;
+    return STELE_OK;
 }
 
 /* The writer, and through it the first look at the file. */
@@ -174,21 +189,23 @@ static stele_status connect_writer(struct sqlite_store *store, stele_error **err
     const struct sqlite_connect how = stele__sqlite_how(store, true);
     struct sqlite_writer *writer = &store->writer;
     size_t version = 0;
-    stele_status status = stele__sqlite_connect(&how, &writer->connection, error);
+    stele_status status;
 
+    store->leaves_log = stele__sqlite_log_size(store) > 0;
+    status = stele__sqlite_connect(&how, &writer->connection, error);
+    if (status == STELE_OK)
+        status = stele__sqlite_schema_check(writer->connection, &stele__sqlite_schema, &version, error);
     if (status != STELE_OK)
         return status;
-    status = stele__sqlite_schema_check(writer->connection, &stele__sqlite_schema, &version, error);
-    if (status != STELE_OK)
-        return status;
+    store->leaves_log = false;
     if (sqlite3_db_readonly(writer->connection->db, "main") == 1)
         return fail_read_only(store, error);
     status = connect_checkpointer(store, error);
     if (status == STELE_OK)
         status = cut_log(store, error);
-    if (status == STELE_OK && version < stele__sqlite_schema.step_count)
-        status = stele__sqlite_schema_upgrade(writer->connection, &stele__sqlite_schema, error);
-    atomic_store(&store->format, stele__sqlite_schema.step_count);
+    atomic_store(&store->format, version);
+    if (status == STELE_OK && !store->uncut)
+        status = stele__sqlite_bring_up(store, error);
     sqlite3_wal_hook(writer->connection->db, note_log, writer);
     return status;
 }
@@ -328,7 +345,8 @@ static void close_with_log(struct sqlite_connection *connection)
 /*
  * The writer goes last: if no other process has the file open, its close moves
  * the log in, under SQLite's exclusive lock, and removes it. After a failed
- * commit the log is left for the next opening to judge.
+ * commit the log is left for the next opening to judge, and that of a file
+ * which was refused to whom it belongs.
  */
 static void close_connections(struct sqlite_store *store)
 {
@@ -341,7 +359,7 @@ static void close_connections(struct sqlite_store *store)
         stele__sqlite_disconnect(connection);
     }
     stele__sqlite_disconnect(store->checkpointer);
-    if (store->writer.connection && !atomic_load(&store->poisoned))
+    if (store->writer.connection && !store->leaves_log && !atomic_load(&store->poisoned))
         close_with_log(store->writer.connection);
     stele__sqlite_disconnect(store->writer.connection);
 }

@@ -121,11 +121,6 @@ static sqlite3_stmt *range_statement(const struct reading *reading)
 
 /* --- Filters ------------------------------------------------------------------------------ */
 
-static bool begins_with(const struct sqlite_name *name, struct stele_slice prefix)
-{
-    return name->size >= prefix.size && memcmp(name->text, prefix.data, prefix.size) == 0;
-}
-
 /* What a name says to this scan is worked out once and kept with it. */
 static stele_status test_stream(struct reading *reading, int64_t id, bool *wanted, stele_error **error)
 {
@@ -136,7 +131,7 @@ static stele_status test_stream(struct reading *reading, int64_t id, bool *wante
         return status;
     if (name->scan != reading->connection->scan) {
         name->scan = reading->connection->scan;
-        name->matches = begins_with(name, reading->scan->category);
+        name->matches = stele__slice_begins_with((struct stele_slice){name->text, name->size}, reading->scan->category);
     }
     *wanted = name->matches;
     return STELE_OK;

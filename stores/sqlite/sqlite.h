@@ -283,6 +283,8 @@ struct sqlite_store {
     bool accept_damage;
     bool tidies; /* opened for reading, but may remove the files that SQLite puts beside the store */
     int checkpoint_pages;
+    bool leaves_log; /* a log lies beside a file that is not known to be a store: it is not ours to move */
+    bool uncut;      /* the log found at opening must be cut before anything is appended; used under the front's gate */
 
     struct sqlite_writer writer;
     struct sqlite_connection *checkpointer;
@@ -387,8 +389,10 @@ stele_status stele__sqlite_writer_add_type(struct sqlite_writer *writer, struct 
 
 /* --- Write transactions, one at a time: the front's gate sees to it --------------------------------------- */
 
-/* Refuse what cannot be written now: a store opened for reading, or poisoned. */
-stele_status stele__sqlite_check_writable(const struct sqlite_store *store, stele_error **error);
+/* Bring an older file up to the format of today. */
+stele_status stele__sqlite_bring_up(struct sqlite_store *store, stele_error **error);
+/* Refuse what cannot be written now: a store opened for reading, poisoned, or whose log cannot be cut yet. */
+stele_status stele__sqlite_check_writable(struct sqlite_store *store, stele_error **error);
 stele_status stele__sqlite_begin(struct sqlite_store *store, stele_error **error);
 /* On failure `*in_doubt` says that it may be stored or not: the store is poisoned then. Roll back after any failure. */
 stele_status stele__sqlite_commit(struct sqlite_store *store, bool *in_doubt, stele_error **error);

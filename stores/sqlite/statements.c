@@ -5,9 +5,11 @@
 #include "sqlite/sqlite.h"
 
 #define EVENT "SELECT position, stream, version, type, time, id, meta, data, checksum FROM event "
+/* The stream is the one bound: taking it from there saves decoding it. */
+#define EVENT_OF_STREAM \
+    "SELECT position, ?1, version, type, time, id, meta, data, checksum FROM event WHERE stream = ?1 "
 #define COMMAND "SELECT id, digest, time, first, last, version, created, rejection, checksum, number FROM command "
 #define SNAPSHOT "SELECT stream, version, fingerprint, state, time, checksum FROM snapshot "
-/* Subqueries, so that there is one row even without the stream: it holds the snapshot. */
 #define STREAM_ID "(SELECT id FROM stream WHERE name = ?1)"
 
 static const char *const texts[STATEMENT_COUNT] = {
@@ -15,10 +17,12 @@ static const char *const texts[STATEMENT_COUNT] = {
     [STATEMENT_COMMIT] = "COMMIT",
     [STATEMENT_ROLLBACK] = "ROLLBACK",
     [STATEMENT_HEAD] = "SELECT max(position) FROM event",
-    [STATEMENT_STREAM_FACTS] = "SELECT (SELECT max(position) FROM event), " STREAM_ID ", "
-                               "(SELECT version FROM event WHERE stream = " STREAM_ID " ORDER BY version DESC LIMIT 1)",
-    [STATEMENT_STREAM_FORWARDS] = EVENT "WHERE stream = ?1 AND version > ?2 AND version <= ?3 ORDER BY version",
-    [STATEMENT_STREAM_BACKWARDS] = EVENT "WHERE stream = ?1 AND version > ?2 AND version <= ?3 ORDER BY version DESC",
+    /* Joined to a row of nothing, so that there is one row even without the stream: it holds the snapshot. */
+    [STATEMENT_STREAM_FACTS] = "SELECT (SELECT max(position) FROM event), s.id, "
+                               "(SELECT version FROM event WHERE stream = s.id ORDER BY version DESC LIMIT 1) "
+                               "FROM (SELECT 1) LEFT JOIN stream AS s ON s.name = ?1",
+    [STATEMENT_STREAM_FORWARDS] = EVENT_OF_STREAM "AND version > ?2 AND version <= ?3 ORDER BY version",
+    [STATEMENT_STREAM_BACKWARDS] = EVENT_OF_STREAM "AND version > ?2 AND version <= ?3 ORDER BY version DESC",
     [STATEMENT_LOG_FORWARDS] = EVENT "WHERE position > ?1 AND position <= ?2 ORDER BY position",
     [STATEMENT_LOG_BACKWARDS] = EVENT "WHERE position > ?1 AND position <= ?2 ORDER BY position DESC",
     [STATEMENT_FIND] = EVENT "WHERE id = ?1",

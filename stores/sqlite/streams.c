@@ -49,22 +49,14 @@ static void set(struct stele__buffer *buffer, struct stele_slice text)
     stele__buffer_add(buffer, text.data, text.size);
 }
 
-static int compare(struct stele_slice left, struct stele_slice right)
-{
-    const size_t common = left.size < right.size ? left.size : right.size;
-    const int order = common ? memcmp(left.data, right.data, common) : 0;
-
-    return order ? order : (left.size > right.size) - (left.size < right.size);
-}
-
 /* Narrow the range to names behind one, in the direction of reading. */
 static void go_behind(struct listing *listing, struct stele_slice name)
 {
     if (listing->backwards) {
-        if (!listing->has_high || compare(name, stele__buffer_slice(&listing->high)) < 0)
+        if (!listing->has_high || stele__slice_compare(name, stele__buffer_slice(&listing->high)) < 0)
             set(&listing->high, name);
         listing->has_high = true;
-    } else if (compare(name, stele__buffer_slice(&listing->low)) >= 0) {
+    } else if (stele__slice_compare(name, stele__buffer_slice(&listing->low)) >= 0) {
         /* The next text behind a name is the name with a NUL. */
         set(&listing->low, name);
         stele__buffer_add_byte(&listing->low, '\0');

@@ -12,14 +12,49 @@
 #include "base/error.h"
 #include "base/log.h"
 
-stele_status stele__sqlite_check_writable(const struct sqlite_store *store, stele_error **error)
+/* The log that was found at opening is still to be cut. */
+static stele_status cut_log(struct sqlite_store *store, stele_error **error)
+{
+    bool truncated = false;
+    stele_status status = stele__sqlite_truncate_log(store, store->busy_limit, &truncated, error);
+
+    if (status == STELE_OK && !truncated)
+        status = stele__fail(error, STELE_BUSY, "%s: another program keeps its log from being moved in", store->path);
+    return status;
+}
+
+stele_status stele__sqlite_bring_up(struct sqlite_store *store, stele_error **error)
+{
+    const size_t newest = stele__sqlite_schema.step_count;
+    stele_status status;
+
+    if (atomic_load(&store->format) == newest)
+        return STELE_OK;
+    status = stele__sqlite_schema_upgrade(store->writer.connection, &stele__sqlite_schema, error);
+    if (status == STELE_OK)
+        atomic_store(&store->format, newest);
+    return status;
+}
+
+/* What opening had to leave, because the disk was full. */
+static stele_status catch_up(struct sqlite_store *store, stele_error **error)
+{
+    stele_status status = cut_log(store, error);
+
+    if (status == STELE_OK)
+        status = stele__sqlite_bring_up(store, error);
+    store->uncut = status != STELE_OK;
+    return status;
+}
+
+stele_status stele__sqlite_check_writable(struct sqlite_store *store, stele_error **error)
 {
     if (!store->writer.connection)
         return stele__fail(error, STELE_READ_ONLY, "%s: opened for reading only", store->path);
     if (atomic_load(&store->poisoned))
         return stele__fail(error, STELE_IO, "%s: an earlier write failed: close the store and open it again",
                            store->path);
-    return STELE_OK;
+    return store->uncut ? catch_up(store, error) : STELE_OK;
 }
 
 stele_status stele__sqlite_begin(struct sqlite_store *store, stele_error **error)

@@ -22,7 +22,8 @@
 
 enum {
     TORN_MAX = 2, /* most whole commits that a power cut leaves behind a torn one */
-    SCANS = 3
+    SCANS = 3,
+    TRIES = 3
 };
 
 struct source {
@@ -67,19 +68,28 @@ static stele_status measure_file(const struct sqlite_store *store, sqlite3_file 
     return STELE_OK;
 }
 
+static bool is_there(sqlite3_vfs *vfs, const char *log)
+{
+    int exists = 0;
+
+    return vfs->xAccess(vfs, log, SQLITE_ACCESS_EXISTS, &exists) == SQLITE_OK && exists;
+}
+
 static stele_status open_log(const struct sqlite_store *store, sqlite3_vfs *vfs, const char *log, log_work *work,
                              void *out, stele_error **error)
 {
     sqlite3_file *file = stele__alloc((size_t)vfs->szOsFile);
-    stele_status status;
-    int code;
+    stele_status status = STELE_OK;
+    int code = SQLITE_CANTOPEN;
 
     if (!file)
         return stele__fail_memory(error);
-    code = vfs->xOpen(vfs, log, file, SQLITE_OPEN_READONLY | SQLITE_OPEN_WAL, NULL);
+    /* The last one to close the store may remove it, the first one to open it make it again, at any moment. */
+    for (int i = 0; i < TRIES && code == SQLITE_CANTOPEN && is_there(vfs, log); i++)
+        code = vfs->xOpen(vfs, log, file, SQLITE_OPEN_READONLY | SQLITE_OPEN_WAL, NULL);
     if (code == SQLITE_OK)
         status = work(store, file, out, error);
-    else
+    else if (is_there(vfs, log))
         status = stele__fail(error, stele__sqlite_status(code),
                              "%s: its write-ahead log cannot be opened (SQLite code %d)", store->path, code);
     if (file->pMethods)
@@ -95,11 +105,10 @@ static stele_status with_log(const struct sqlite_store *store, log_work *work, v
     /* A VFS may look for parameters behind a name: only names made like this have that room. */
     sqlite3_filename name = sqlite3_create_filename(store->path, "", store->log_path, 0, NULL);
     stele_status status = STELE_OK;
-    int exists = 0;
 
     if (!name)
         return stele__fail_memory(error);
-    if (vfs->xAccess(vfs, store->log_path, SQLITE_ACCESS_EXISTS, &exists) == SQLITE_OK && exists)
+    if (is_there(vfs, store->log_path))
         status = open_log(store, vfs, sqlite3_filename_wal(name), work, out, error);
     sqlite3_free_filename(name);
     return status;

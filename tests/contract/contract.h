@@ -80,6 +80,7 @@ extern const struct contract_group contract_filter_group;
 extern const struct contract_group contract_limit_group;
 extern const struct contract_group contract_life_group;
 extern const struct contract_group contract_thread_group;
+extern const struct contract_group contract_async_group;
 extern const struct contract_group contract_ledger_group;
 extern const struct contract_group contract_snapshot_group;
 

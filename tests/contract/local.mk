@@ -4,6 +4,7 @@ test_programs += tests/contract/contract_test
 
 tests_contract_contract_test_SOURCES = \
 	tests/contract/append_contract.c \
+	tests/contract/async_contract.c \
 	tests/contract/contract.h \
 	tests/contract/contract_test.c \
 	tests/contract/filter_contract.c \

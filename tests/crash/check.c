@@ -6,9 +6,23 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { NEXT_STEPS = 3 };
+
+size_t check_wanted(const char *variable, size_t otherwise)
+{
+    const char *text = getenv(variable);
+
+    if (text != NULL)
+        return (size_t)strtoull(text, NULL, 10);
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    return (otherwise + 4) / 5;
+#else
+    return otherwise;
+#endif
+}
 
 /* --- Opening --------------------------------------------------------------------------- */
 
@@ -153,9 +167,9 @@ static bool check_end(const struct walk *walk, uint64_t head)
     for (size_t i = 0; i < journal->plan->count; i++)
         if (journal->plan->steps[i].kind == STEP_APPEND && journal->plan->steps[i].event_count > 0 &&
             journal->entries[i].outcome == ACKNOWLEDGED && !walk->present[i])
-            return found(walk->verdict, FINDING_LOST, "step %zu was acknowledged at position %" PRIu64
-                         " and is not there; the log ends at %" PRIu64, i, journal->entries[i].first_position,
-                         walk->position);
+            return found(walk->verdict, FINDING_LOST,
+                         "step %zu was acknowledged at position %" PRIu64 " and is not there; the log ends at %" PRIu64,
+                         i, journal->entries[i].first_position, walk->position);
     if (head != walk->position)
         return found(walk->verdict, FINDING_DISORDER, "the head is %" PRIu64 ", the last event is at %" PRIu64, head,
                      walk->position);

@@ -17,6 +17,10 @@ struct opening {
     bool real_clock;      /* for threads: locks are waited for in real time */
 };
 
+/* How many of something are tried: what an environment variable says, or else a default, a fifth of it under a
+ * sanitizer. */
+size_t check_wanted(const char *variable, size_t otherwise);
+
 /* Of an open store. */
 void check_set_checkpoint(stele_store *store, int pages);
 

@@ -17,7 +17,7 @@
 
 #define VFS "crash-fault"
 
-enum { STEPS = 26, TAIL = 3, OPERATIONS = 260, PATIENCE = 3 };
+enum { STEPS = 26, TAIL = 3, OPERATIONS = 260, REOPENING_OPERATIONS = 40, PATIENCE = 3 };
 
 /* One run of a workload with one fault. */
 struct run {
@@ -30,6 +30,7 @@ struct run {
     uint64_t random;
     size_t full; /* appends refused for lack of space */
     bool struck;
+    bool cuts_reopening; /* power may fail while the store is opened again */
     struct verdict verdict;
 };
 
@@ -66,6 +67,22 @@ static void cut_power(struct run *run)
     crash_disk_load(run->disk, &run->image);
 }
 
+/* Power fails while the store is opened and unknown steps are settled. */
+static void cut_power_in_reopening(struct run *run)
+{
+    struct verdict ignored = {FINDING_NONE, ""};
+    bool present[PLAN_STEPS_MAX];
+
+    stele_store_close(run->store);
+    crash_disk_fail(run->disk, CRASH_POWER_CUT,
+                    crash_disk_operations(run->disk) + 1 + crash_random_below(&run->random, REOPENING_OPERATIONS),
+                    true);
+    run->store = check_open(&run->opening, &ignored);
+    if (run->store != NULL && check_log(&run->journal, run->store, present, &ignored))
+        check_settle(&run->journal, run->store, present, true, &ignored);
+    cut_power(run);
+}
+
 /* Open again, on the same disk or after a power cut, and settle what is unknown. */
 static void reopen(struct run *run, bool powerless)
 {
@@ -76,6 +93,8 @@ static void reopen(struct run *run, bool powerless)
     crash_disk_fail(run->disk, CRASH_NO_FAULT, 0, false);
     if (powerless)
         cut_power(run);
+    else if (run->cuts_reopening && crash_random_below(&run->random, 2) == 0)
+        cut_power_in_reopening(run);
     stele_store_close(run->store);
     run->store = check_open(&run->opening, &run->verdict);
     if (run->store != NULL && check_log(&run->journal, run->store, present, &run->verdict))
@@ -135,9 +154,11 @@ static void try_fault(struct run *run, uint64_t seed, enum crash_fault fault, bo
     memset(&run->journal, 0, sizeof run->journal);
     memset(&run->verdict, 0, sizeof run->verdict);
     run->journal.plan = run->plan;
-    run->random = seed;
+    run->random = seed ^ 0xd1ce; /* not the numbers that choose the disk */
     run->full = 0;
     run->struck = false;
+    /* Where torn writes spoil their neighbours, a lying sync and a power cut together are more than a store can bear. */
+    run->cuts_reopening = options.power_safe || fault != CRASH_LYING_SYNC;
     run->opening.checkpoint_pages = 8 + (int)support_random_below(&random, 60);
     crash_disk_format(run->disk, &options);
     run_workload(run, fault, at, for_ever);
@@ -149,12 +170,6 @@ static void try_fault(struct run *run, uint64_t seed, enum crash_fault fault, bo
                  run->verdict.text);
 }
 
-static size_t faults_wanted(void)
-{
-    const char *text = getenv("STELE_CRASH_FAULTS");
-    return text == NULL ? 3000 : (size_t)strtoull(text, NULL, 10);
-}
-
 static void try_faults(enum crash_fault fault)
 {
     const struct crash_options plain = {.sector = 4096};
@@ -163,7 +178,7 @@ static void try_faults(enum crash_fault fault)
 
     memset(&totals, 0, sizeof totals);
     run.opening = (struct opening){.disk = run.disk, .vfs = VFS, .sync = "full"};
-    for (size_t i = 0; i < faults_wanted() / 4; i++)
+    for (size_t i = 0; i < check_wanted("STELE_CRASH_FAULTS", 3000) / 4; i++)
         try_fault(&run, random.state + i, fault, i % 2 == 1);
     crash_image_fini(&run.image);
     crash_disk_free(run.disk);

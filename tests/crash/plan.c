@@ -120,8 +120,8 @@ static size_t event_count(struct support_random *random, enum step_kind kind)
 
 static void choose_kind(struct step *step, struct support_random *random)
 {
-    static const enum step_expect expects[] = {EXPECT_NOTHING,  EXPECT_NOTHING, EXPECT_EXACTLY, EXPECT_EXACTLY,
-                                               EXPECT_EXACTLY,  EXPECT_STALE,   EXPECT_FUTURE,  EXPECT_OTHER,
+    static const enum step_expect expects[] = {EXPECT_NOTHING,  EXPECT_NOTHING, EXPECT_EXACTLY,    EXPECT_EXACTLY,
+                                               EXPECT_EXACTLY,  EXPECT_STALE,   EXPECT_FUTURE,     EXPECT_OTHER,
                                                EXPECT_PRESENCE, EXPECT_OTHER,   EXPECT_OTHER_STALE};
 
     step->expect = expects[support_random_below(random, sizeof expects / sizeof expects[0])];
@@ -349,7 +349,10 @@ bool journal_run(struct journal *journal, stele_store *store, size_t number, boo
         entry->outcome = REJECTED;
         return true;
     }
-    const struct stele_batch batch = {ready.writes, ready.write_count, ready.expectations, ready.expectation_count};
+    const struct stele_batch batch = {.writes = ready.writes,
+                                      .write_count = ready.write_count,
+                                      .expectations = ready.expectations,
+                                      .expectation_count = ready.expectation_count};
     entry->status = stele_append_batch(store, &batch, &result, &error);
     if (entry->status == STELE_OK && ready.answer == STELE_OK) {
         sound = check_result(journal, number, &ready, &result, again, verdict);

@@ -21,13 +21,13 @@ enum { PLAN_STREAMS = 5, PLAN_EVENTS_MAX = 6, PLAN_STEPS_MAX = 512, FINDING_TEXT
 /* What the harness may find wrong. */
 enum finding {
     FINDING_NONE,
-    FINDING_LOST,      /* an acknowledged event is not there */
-    FINDING_PHANTOM,   /* a rejected or never appended event is there */
-    FINDING_TORN,      /* a batch is there in part, or mixed with another */
-    FINDING_DISORDER,  /* versions or positions are not as they must be */
-    FINDING_BYTES,     /* an event is not what was appended */
-    FINDING_ANSWER,    /* an append or read answered what it must not */
-    FINDING_REFUSED,   /* the store does not open, or the check of the store fails */
+    FINDING_LOST,     /* an acknowledged event is not there */
+    FINDING_PHANTOM,  /* a rejected or never appended event is there */
+    FINDING_TORN,     /* a batch is there in part, or mixed with another */
+    FINDING_DISORDER, /* versions or positions are not as they must be */
+    FINDING_BYTES,    /* an event is not what was appended */
+    FINDING_ANSWER,   /* an append or read answered what it must not */
+    FINDING_REFUSED,  /* the store does not open, or the check of the store fails */
     FINDINGS
 };
 

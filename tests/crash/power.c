@@ -56,9 +56,10 @@ static void note(struct run *run, const struct verdict *verdict, size_t operatio
     result->findings[verdict->finding]++;
     if (verdict->finding == FINDING_NONE || result->first[0] != '\0')
         return;
-    snprintf(result->first, sizeof result->first, "workload %" PRIu64 " (sectors of %u, %s), operation %zu, %s%s: %s: %s",
-             run->plan->seed, run->record_options.sector, run->record_options.power_safe ? "power-safe" : "not power-safe",
-             operation, damage, run->cut_again ? ", cut again" : "", finding_name(verdict->finding), verdict->text);
+    snprintf(result->first, sizeof result->first,
+             "workload %" PRIu64 " (sectors of %u, %s), operation %zu, %s%s: %s: %s", run->plan->seed,
+             run->record_options.sector, run->record_options.power_safe ? "power-safe" : "not power-safe", operation,
+             damage, run->cut_again ? ", cut again" : "", finding_name(verdict->finding), verdict->text);
 }
 
 /* --- The workload ------------------------------------------------------------------------- */
@@ -216,7 +217,7 @@ static void run_workload(struct run *run, uint64_t seed)
 
     run->plan = plan_new(seed, &options);
     run->steps = run->plan->count - TAIL;
-    run->random = seed;
+    run->random = seed ^ 0xd1ce; /* not the numbers that choose the plan */
     memset(&run->journal, 0, sizeof run->journal);
     memset(run->seen, 0, sizeof run->seen);
     run->journal.plan = run->plan;

@@ -265,8 +265,8 @@ int disk_operate(struct crash_disk *disk, enum operation_kind kind, size_t file,
     if (disk->dark)
         return code_of(kind);
     disk->count++;
-    const bool strikes = disk->count >= disk->fault_at && (disk->fault_for_ever || !disk->failed) &&
-                         is_concerned(disk->fault, kind);
+    const bool strikes =
+        disk->count >= disk->fault_at && (disk->fault_for_ever || !disk->failed) && is_concerned(disk->fault, kind);
     if (!strikes) {
         do_operation(disk, kind, file, offset, bytes, size);
         return SQLITE_OK;
@@ -316,6 +316,8 @@ void crash_disk_format(struct crash_disk *disk, const struct crash_options *opti
     disk->failed = false;
     disk->dark = false;
     disk->random = options->seed;
+    /* SQLite's own random numbers, of which a log's salts are made, would otherwise be those of the process. */
+    sqlite3_test_control(SQLITE_TESTCTRL_PRNG_SEED, (int)options->seed, (sqlite3 *)NULL);
     disk->time = 0;
 }
 
@@ -432,12 +434,8 @@ static void apply_whole(struct making *making, const struct operation *operation
     switch (operation->kind) {
     case OPERATION_CREATE: making->linked[operation->file] = true; break;
     case OPERATION_DELETE: making->linked[operation->file] = false; break;
-    case OPERATION_WRITE:
-        write_part(making, operation, operation->offset, operation->offset + operation->size);
-        break;
-    case OPERATION_TRUNCATE:
-        bytes_resize(content_of(making, operation->file), (size_t)operation->offset, 0);
-        break;
+    case OPERATION_WRITE: write_part(making, operation, operation->offset, operation->offset + operation->size); break;
+    case OPERATION_TRUNCATE: bytes_resize(content_of(making, operation->file), (size_t)operation->offset, 0); break;
     case OPERATION_SYNC:
     case OPERATION_SYNC_FOLDER:
     case OPERATION_DROP: break;

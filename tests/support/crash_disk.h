@@ -36,7 +36,7 @@ enum { SHM_LOCKS = 8, SHM_REGIONS = 16 };
 
 struct file {
     char name[64];
-    bool linked;  /* programs find it by its name */
+    bool linked; /* programs find it by its name */
     bool durable_linked;
     struct bytes cached, durable;
     size_t opened;

@@ -348,6 +348,26 @@ static int vfs_shm_unmap(sqlite3_file *base, int delete)
     return SQLITE_OK;
 }
 
+/* --- Memory maps: there are none, but SQLite may ask ----------------------------------------------- */
+
+static int vfs_fetch(sqlite3_file *base, sqlite3_int64 offset, int amount, void **out)
+{
+    (void)base;
+    (void)offset;
+    (void)amount;
+    *out = NULL;
+    return SQLITE_OK;
+}
+
+/* SQLite calls this while a checkpoint looks at the log: the nap is what brings its WAL-reset bug out. */
+static int vfs_unfetch(sqlite3_file *base, sqlite3_int64 offset, void *page)
+{
+    (void)offset;
+    (void)page;
+    nap(opened_of(base)->disk);
+    return SQLITE_OK;
+}
+
 /* --- The other functions of a file --------------------------------------------------------------- */
 
 static int vfs_close(sqlite3_file *base)
@@ -383,7 +403,7 @@ static int vfs_device_characteristics(sqlite3_file *base)
 }
 
 static const sqlite3_io_methods methods = {
-    .iVersion = 2,
+    .iVersion = 3,
     .xClose = vfs_close,
     .xRead = vfs_read,
     .xWrite = vfs_write,
@@ -400,6 +420,8 @@ static const sqlite3_io_methods methods = {
     .xShmLock = vfs_shm_lock,
     .xShmBarrier = vfs_shm_barrier,
     .xShmUnmap = vfs_shm_unmap,
+    .xFetch = vfs_fetch,
+    .xUnfetch = vfs_unfetch,
 };
 
 /* --- The VFS -------------------------------------------------------------------------------------------- */
@@ -581,8 +603,8 @@ struct crash_disk *crash_disk_new(const char *name, const struct crash_options *
     disk->vfs = vfs_template;
     disk->vfs.zName = name;
     disk->vfs.pAppData = disk;
-    disk->clock = (struct stele_clock){
-        .now = clock_now, .monotonic = clock_monotonic, .pause = clock_pause, .context = disk};
+    disk->clock =
+        (struct stele_clock){.now = clock_now, .monotonic = clock_monotonic, .pause = clock_pause, .context = disk};
     pthread_mutex_init(&disk->mutex, NULL);
     crash_disk_format(disk, options);
     if (sqlite3_vfs_register(&disk->vfs, 0) != SQLITE_OK)

@@ -58,11 +58,11 @@ const struct stele_clock *crash_disk_clock(struct crash_disk *disk);
 
 enum crash_fault {
     CRASH_NO_FAULT,
-    CRASH_IO_ERROR,   /* the operation fails */
-    CRASH_DISK_FULL,  /* writes and creations fail for lack of space; other operations work */
-    CRASH_SHORT_WRITE,/* half of a write is done, then the disk is full; other operations fail */
-    CRASH_LYING_SYNC, /* a sync fails and drops what was pending, while reads still see it; other operations work */
-    CRASH_POWER_CUT   /* nothing works from here on, reads neither */
+    CRASH_IO_ERROR,    /* the operation fails */
+    CRASH_DISK_FULL,   /* writes and creations fail for lack of space; other operations work */
+    CRASH_SHORT_WRITE, /* half of a write is done, then the disk is full; other operations fail */
+    CRASH_LYING_SYNC,  /* a sync fails and drops what was pending, while reads still see it; other operations work */
+    CRASH_POWER_CUT    /* nothing works from here on, reads neither */
 };
 
 /* From operation `at` on (1 is the first), once or for ever. CRASH_NO_FAULT heals the disk. */

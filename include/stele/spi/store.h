@@ -228,7 +228,8 @@ struct stele_store_ops {
 
 /*
  * How a backend shows its present state, inside its transaction, to the rules
- * below. Slices it gives out must live until the rules return.
+ * below. What `find` gives out must live until the next `find`, all else until
+ * the rules return.
  */
 struct stele_append_view {
     /* The version of a stream; 0 if it is missing. */

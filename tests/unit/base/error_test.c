@@ -63,8 +63,8 @@ static void failing_without_an_error_object_allocates_nothing(void **state)
     assert_int_equal(STELE_INVALID, stele__fail_argument(NULL, "out", "is NULL"));
     assert_int_equal(STELE_LIMIT, stele__fail_limit(NULL, "type", 256, 255, "bytes"));
     assert_int_equal(STELE_CONFLICT, stele__fail_conflict(NULL, &conflict));
-    assert_int_equal(STELE_OK, stele__error_add(NULL, "path", "x"));
-    assert_int_equal(STELE_OK, stele__error_prefix(NULL, "x"));
+    stele__error_add(NULL, "path", "x");
+    stele__error_prefix(NULL, "x");
     assert_int_equal(0, support_allocations());
 }
 
@@ -74,7 +74,7 @@ static void facts_are_found_by_name_and_the_latest_counts(void **state)
 
     (void)state;
     stele__fail(&error, STELE_MALFORMED, "bad");
-    assert_int_equal(STELE_MALFORMED, stele__error_add(&error, "line", "%d", 7));
+    stele__error_add(&error, "line", "%d", 7);
     stele__error_add(&error, "path", "%s", "in.csv");
     stele__error_add(&error, "line", "%d", 8);
     assert_string_equal("8", stele_error_get(error, "line"));
@@ -90,7 +90,7 @@ static void a_prefix_stands_before_the_message(void **state)
 
     (void)state;
     stele__fail(&error, STELE_MALFORMED, "not a UUID");
-    assert_int_equal(STELE_MALFORMED, stele__error_prefix(&error, "line %d", 3));
+    stele__error_prefix(&error, "line %d", 3);
     stele__error_prefix(&error, "in.csv");
     assert_string_equal("in.csv: line 3: not a UUID", stele_error_message(error));
     stele_error_free(error);
@@ -227,8 +227,8 @@ static void out_of_memory_is_a_static_error(void **state)
     (void)state;
     assert_int_equal(STELE_NO_MEMORY, stele__fail_memory(&error));
     assert_int_equal(STELE_NO_MEMORY, stele_error_status(error));
-    assert_int_equal(STELE_NO_MEMORY, stele__error_add(&error, "path", "x"));
-    assert_int_equal(STELE_NO_MEMORY, stele__error_prefix(&error, "x"));
+    stele__error_add(&error, "path", "x");
+    stele__error_prefix(&error, "x");
     assert_string_equal("out of memory", stele_error_message(error));
     assert_null(stele_error_get(error, "path"));
     assert_int_equal(0, support_allocations());
@@ -245,7 +245,7 @@ static void an_error_without_memory_keeps_its_status(void **state)
     assert_int_equal(STELE_CORRUPT, stele__fail(&error, STELE_CORRUPT, "row %d", 5));
     assert_int_equal(STELE_CORRUPT, stele_error_status(error));
     assert_string_equal("stored bytes are damaged (no memory for details)", stele_error_message(error));
-    assert_int_equal(STELE_CORRUPT, stele__error_add(&error, "position", "5"));
+    stele__error_add(&error, "position", "5");
     assert_null(stele_error_get(error, "position"));
     stele_error_free(error);
 }
@@ -261,8 +261,8 @@ static bool make_full_error(void)
     memset(long_text, 'x', sizeof(long_text));
     long_text[sizeof(long_text) - 1] = '\0';
     assert_int_equal(STELE_CONFLICT, stele__fail_conflict(&error, &conflict));
-    assert_int_equal(STELE_CONFLICT, stele__error_add(&error, "value", "%s", long_text));
-    assert_int_equal(STELE_CONFLICT, stele__error_prefix(&error, "%s", long_text));
+    stele__error_add(&error, "value", "%s", long_text);
+    stele__error_prefix(&error, "%s", long_text);
     assert_int_equal(STELE_CONFLICT, stele_error_status(error));
     assert_non_null(strstr(stele_error_message(error), "stream"));
     is_whole = stele_error_conflict(error) && stele_error_get(error, "value") && stele_error_get(error, "version") &&

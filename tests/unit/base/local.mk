@@ -6,6 +6,8 @@ test_programs += \
 	tests/unit/base/buffer_test \
 	tests/unit/base/clock_test \
 	tests/unit/base/error_test \
+	tests/unit/base/futex_portable_test \
+	tests/unit/base/futex_test \
 	tests/unit/base/log_test \
 	tests/unit/base/map_test \
 	tests/unit/base/memory_test \
@@ -23,6 +25,10 @@ tests_unit_base_clock_test_SOURCES = tests/unit/base/clock_test.c
 tests_unit_base_clock_test_LDADD = $(test_ldadd)
 tests_unit_base_error_test_SOURCES = tests/unit/base/error_test.c
 tests_unit_base_error_test_LDADD = $(test_ldadd)
+tests_unit_base_futex_portable_test_SOURCES = tests/unit/base/futex_portable_test.c tests/unit/base/futex_cases.h
+tests_unit_base_futex_portable_test_LDADD = $(test_ldadd)
+tests_unit_base_futex_test_SOURCES = tests/unit/base/futex_test.c tests/unit/base/futex_cases.h
+tests_unit_base_futex_test_LDADD = $(test_ldadd)
 tests_unit_base_log_test_SOURCES = tests/unit/base/log_test.c
 tests_unit_base_log_test_LDADD = $(test_ldadd)
 tests_unit_base_map_test_SOURCES = tests/unit/base/map_test.c

@@ -393,9 +393,34 @@ static void random_bytes_survive_base64(void **state)
     }
 }
 
+static void slices_are_ordered_by_their_bytes(void **state)
+{
+    (void)state;
+    assert_true(stele__slice_compare(stele__slice("a"), stele__slice("b")) < 0);
+    assert_true(stele__slice_compare(stele__slice("b"), stele__slice("ab")) > 0);
+    assert_true(stele__slice_compare(stele__slice("a"), stele__slice("ab")) < 0);
+    assert_true(stele__slice_compare(stele__slice("\xff"), stele__slice("a")) > 0);
+    assert_true(stele__slice_compare(stele__slice(NULL), stele__slice("a")) < 0);
+    assert_int_equal(0, stele__slice_compare(stele__slice("ab"), stele__slice("ab")));
+    assert_int_equal(0, stele__slice_compare(stele__slice(NULL), stele__slice("")));
+}
+
+static void a_text_begins_with_its_prefixes_and_itself(void **state)
+{
+    (void)state;
+    assert_true(stele__slice_begins_with(stele__slice("account-7"), stele__slice("account-")));
+    assert_true(stele__slice_begins_with(stele__slice("account-7"), stele__slice("account-7")));
+    assert_true(stele__slice_begins_with(stele__slice("a"), stele__slice("")));
+    assert_true(stele__slice_begins_with(stele__slice(NULL), stele__slice("")));
+    assert_false(stele__slice_begins_with(stele__slice("account"), stele__slice("account-")));
+    assert_false(stele__slice_begins_with(stele__slice("account"), stele__slice("b")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        support_test(slices_are_ordered_by_their_bytes),
+        support_test(a_text_begins_with_its_prefixes_and_itself),
         support_test(utf8_at_the_ends_of_every_row_is_valid),
         support_test(utf8_past_the_ends_of_every_row_is_invalid),
         support_test(a_character_cut_by_the_end_of_the_slice_is_invalid),

@@ -199,6 +199,7 @@ static void field_names_are_within_their_limits(void **state)
     assert_failure(STELE_INVALID, check_field((struct stele_field){.name = "a\xff", STELE__K_BOOL}, &error), error);
     assert_string_equal("t", stele_error_get(error, "type"));
     stele_error_free(error);
+    assert_int_equal(STELE_INVALID, check_field((struct stele_field){.name = "", STELE__K_BOOL}, NULL));
 }
 
 static void field_names_are_there_and_unique(void **state)

@@ -216,6 +216,49 @@ static void a_copy_that_is_given_up_leaves_nothing(void **state)
     assert_int_equal(fixture_files(), 1);
 }
 
+/* Each step of the copy sees an append by somebody else. */
+struct disturbance {
+    stele_store *store;
+    unsigned next;
+    uint64_t done;
+    bool went_back;
+};
+
+static bool disturb(void *context, uint64_t done, uint64_t all)
+{
+    struct disturbance *disturbance = context;
+
+    disturbance->went_back |= done < disturbance->done || done > all;
+    disturbance->done = done;
+    return fixture_append(disturbance->store, "other", disturbance->next++, NULL) == STELE_OK &&
+           disturbance->next < 2000;
+}
+
+static void a_copy_goes_forwards_whatever_is_appended_meanwhile(void **state)
+{
+    stele_store *store = fixture_open_with(STELE_OPEN_CREATE, "sync=off");
+    struct disturbance disturbance = {.store = fixture_open_with(STELE_OPEN_EXISTING, "sync=off"), .next = 1000};
+    const struct stele_copy_options options = {.size = sizeof(options), .progress = disturb, .context = &disturbance};
+    struct stele_copied copied;
+    stele_error *error = NULL;
+
+    (void)state;
+    fixture_fill(store, 1, 10);
+    /* Pages enough for several steps; no table of ours has to be large for that. */
+    stele_store_close(store);
+    assert_int_equal(fixture_sql("CREATE TABLE t(x); WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c "
+                                 "WHERE i < 4000) INSERT INTO t SELECT zeroblob(4000) FROM c; DROP TABLE t"),
+                     SQLITE_OK);
+    store = fixture_open_with(STELE_OPEN_READ_ONLY, NULL);
+    assert_ok(stele_backup(store, copy_path(), &options, &copied, &error), error);
+    assert_false(disturbance.went_back);
+    assert_in_range(disturbance.next, 1003, 1020);
+    assert_int_equal(copied.events, 10);
+    stele_store_close(store);
+    stele_store_close(disturbance.store);
+    assert_copy_holds(10);
+}
+
 /* --- What is in the way ------------------------------------------------------------------- */
 
 static void what_is_there_is_not_written_over(void **state)
@@ -539,6 +582,7 @@ int main(void)
         copy_test(a_copy_is_appended_to_like_any_store),
         copy_test(T5_a_backup_beside_eight_writers_is_a_prefix_of_the_log),
         copy_test(a_copy_that_is_given_up_leaves_nothing),
+        copy_test(a_copy_goes_forwards_whatever_is_appended_meanwhile),
         copy_test(what_is_there_is_not_written_over),
         copy_test(another_programs_database_is_not_replaced),
         copy_test(other_things_in_the_way_are_refused),

@@ -153,6 +153,41 @@ static void D9_another_programs_database_is_foreign(void **state)
     assert_int_equal(fixture_sql_number("SELECT count(*) FROM sqlite_schema"), 1);
 }
 
+/* A database that another program left with commits in its log. */
+static void make_foreign_with_log(void)
+{
+    sqlite3 *db = NULL;
+
+    assert_int_equal(sqlite3_open(fixture_path(), &db), SQLITE_OK);
+    assert_int_equal(sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, (int *)NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "PRAGMA journal_mode = WAL; CREATE TABLE note(text)", NULL, NULL, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    assert_true(fixture_size(fixture_log()) > 0);
+}
+
+static void D9_the_log_of_another_programs_database_stays_as_it_is(void **state)
+{
+    size_t size = 0, size_after = 0, log_size = 0, log_size_after = 0;
+    unsigned char *bytes, *bytes_after, *log, *log_after;
+
+    (void)state;
+    make_foreign_with_log();
+    bytes = fixture_load(fixture_path(), &size);
+    log = fixture_load(fixture_log(), &log_size);
+    assert_refused(STELE_FOREIGN, "another program's");
+    bytes_after = fixture_load(fixture_path(), &size_after);
+    log_after = fixture_load(fixture_log(), &log_size_after);
+    assert_int_equal(size_after, size);
+    assert_memory_equal(bytes_after, bytes, size);
+    assert_int_equal(log_size_after, log_size);
+    assert_memory_equal(log_after, log, log_size);
+    free(bytes);
+    free(bytes_after);
+    free(log);
+    free(log_after);
+}
+
 static void D9_a_newer_version_is_refused_with_both_numbers(void **state)
 {
     (void)state;
@@ -529,6 +564,7 @@ int main(void)
         support_test(D9_a_text_is_foreign_and_stays_as_it_is),
         support_test(D9_a_megabyte_of_noise_is_foreign),
         support_test(D9_another_programs_database_is_foreign),
+        support_test(D9_the_log_of_another_programs_database_stays_as_it_is),
         support_test(D9_a_newer_version_is_refused_with_both_numbers),
         support_test(D9_a_version_of_zero_is_foreign),
         support_test(D9_anything_added_to_the_schema_is_foreign_and_named),

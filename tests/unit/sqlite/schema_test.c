@@ -118,6 +118,21 @@ static void ids_of_the_library_are_unique_by_an_index(void **state)
                      SQLITE_CONSTRAINT_UNIQUE);
 }
 
+static void V5_order_and_positions_survive_a_vacuum(void **state)
+{
+    stele_store *store;
+
+    (void)state;
+    fixture_make(9);
+    assert_int_equal(fixture_sql("VACUUM"), SQLITE_OK);
+    store = fixture_open();
+    fixture_assert_holds(store, 9);
+    fixture_fill(store, 10, 12);
+    fixture_assert_holds(store, 12);
+    stele_store_close(store);
+    assert_int_equal(fixture_sql_number("SELECT max(position) FROM event"), 12);
+}
+
 /* D6: nothing counts positions but the table itself. */
 static void D6_there_is_no_autoincrement(void **state)
 {
@@ -146,6 +161,7 @@ static void D6_positions_have_no_holes_after_refused_appends(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        support_test(V5_order_and_positions_survive_a_vacuum),
         support_test(R2_plain_sql_cannot_change_or_delete_rows),
         support_test(R2_the_refusal_says_why),
         support_test(an_older_file_is_brought_up_by_the_steps_it_lacks),

@@ -275,6 +275,22 @@ static void D5_one_or_two_commits_behind_a_torn_one_are_warned_of(void **state)
     }
 }
 
+static void D5_three_commits_behind_a_damaged_one_are_refused(void **state)
+{
+    struct dead dead = die(20);
+    stele_store *store = NULL;
+    stele_error *error = NULL;
+
+    (void)state;
+    dead.log[frame_before_last_commits(&dead, 3) + 200] ^= 1;
+    restore(&dead);
+    assert_int_equal(walk(dead.log, dead.log_size).at_risk, 3);
+    assert_failure(STELE_CORRUPT, fixture_try(STELE_OPEN_EXISTING, NULL, &store, &error), error);
+    assert_message(error, "3 commits behind it are at risk");
+    stele_error_free(error);
+    bury(&dead);
+}
+
 static void D5_with_weaker_sync_any_number_is_only_warned_of(void **state)
 {
     struct dead dead = die(20);
@@ -329,6 +345,7 @@ int main(void)
         support_test(D5_damage_before_three_commits_is_refused_with_their_number),
         support_test(D5_damage_can_be_accepted_by_name),
         support_test(D5_one_or_two_commits_behind_a_torn_one_are_warned_of),
+        support_test(D5_three_commits_behind_a_damaged_one_are_refused),
         support_test(D5_with_weaker_sync_any_number_is_only_warned_of),
         support_test(D5_verify_tells_the_commits_of_the_log_and_damage_in_it),
     };

@@ -3,6 +3,7 @@
 
 test_programs += \
 	tests/unit/store/cursor_test \
+	tests/unit/store/queue_test \
 	tests/unit/store/record_test \
 	tests/unit/store/rules_test \
 	tests/unit/store/url_test \
@@ -12,6 +13,8 @@ store_fake = tests/unit/store/fake.c tests/unit/store/fake.h
 
 tests_unit_store_cursor_test_SOURCES = tests/unit/store/cursor_test.c $(store_fake)
 tests_unit_store_cursor_test_LDADD = $(test_ldadd)
+tests_unit_store_queue_test_SOURCES = tests/unit/store/queue_test.c
+tests_unit_store_queue_test_LDADD = $(test_ldadd)
 tests_unit_store_record_test_SOURCES = tests/unit/store/record_test.c
 tests_unit_store_record_test_LDADD = $(test_ldadd)
 tests_unit_store_rules_test_SOURCES = tests/unit/store/rules_test.c

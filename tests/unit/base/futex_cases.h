@@ -1,0 +1,109 @@
+/* The tests of futex.h, for a program that has included one way to do it. */
+#ifndef STELE_TESTS_FUTEX_CASES_H
+#define STELE_TESTS_FUTEX_CASES_H
+
+#include <pthread.h>
+
+enum { SLEEPERS = 8, PASSES = 20000 };
+
+static struct stele__futex futex;
+static atomic_bool awake;
+static atomic_size_t asleep; /* sleepers that are about to sleep */
+
+static int setup(void **state)
+{
+    atomic_store(&awake, false);
+    atomic_store(&asleep, 0);
+    return stele__futex_init(&futex) ? support_setup(state) : -1;
+}
+
+static int teardown(void **state)
+{
+    stele__futex_fini(&futex);
+    return support_teardown(state);
+}
+
+static void a_wait_for_what_has_changed_returns_at_once(void **state)
+{
+    const uint32_t seen = stele__futex_read(&futex);
+
+    (void)state;
+    stele__futex_wake(&futex);
+    assert_int_not_equal(stele__futex_read(&futex), seen);
+    stele__futex_wait(&futex, seen);
+}
+
+static void *sleep_until_awake(void *context)
+{
+    atomic_fetch_add(&asleep, 1);
+    for (;;) {
+        const uint32_t seen = stele__futex_read(&futex);
+
+        if (atomic_load(&awake))
+            return context;
+        stele__futex_wait(&futex, seen);
+    }
+}
+
+static void one_wake_up_wakes_all(void **state)
+{
+    pthread_t threads[SLEEPERS];
+
+    (void)state;
+    for (size_t i = 0; i < SLEEPERS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, sleep_until_awake, NULL), 0);
+    while (atomic_load(&asleep) < SLEEPERS)
+        ;
+    atomic_store(&awake, true);
+    stele__futex_wake(&futex);
+    for (size_t i = 0; i < SLEEPERS; i++)
+        pthread_join(threads[i], NULL);
+}
+
+static atomic_uint turn; /* a ball between two threads: no wake-up may be lost */
+
+static void pass_the_ball(unsigned player)
+{
+    for (unsigned pass = player; pass < PASSES; pass += 2) {
+        for (;;) {
+            const uint32_t seen = stele__futex_read(&futex);
+
+            if (atomic_load(&turn) == pass)
+                break;
+            stele__futex_wait(&futex, seen);
+        }
+        atomic_store(&turn, pass + 1);
+        stele__futex_wake(&futex);
+    }
+}
+
+static void *play(void *context)
+{
+    pass_the_ball(1);
+    return context;
+}
+
+static void no_wake_up_is_lost(void **state)
+{
+    pthread_t thread;
+
+    (void)state;
+    atomic_store(&turn, 0);
+    assert_int_equal(pthread_create(&thread, NULL, play, NULL), 0);
+    pass_the_ball(0);
+    pthread_join(thread, NULL);
+    assert_int_equal(atomic_load(&turn), PASSES);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_wait_for_what_has_changed_returns_at_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(one_wake_up_wakes_all, setup, teardown),
+        cmocka_unit_test_setup_teardown(no_wake_up_is_lost, setup, teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+#endif
