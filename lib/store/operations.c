@@ -100,7 +100,9 @@ static stele_status check_copy(void *context, const char *path, stele_error **er
     if (status == STELE_OK)
         status = count(copy, &verified, &copying->copied, error);
     stele_store_close(copy);
-    return status == STELE_OK ? STELE_OK : stele__error_prefix(error, "the copy is not good");
+    if (status != STELE_OK)
+        stele__error_prefix(error, "the copy is not good");
+    return status;
 }
 
 static stele_status check_arguments(const char *path, const struct stele_copy_options *options, stele_error **error)
