@@ -11,3 +11,7 @@ bench_store_LDADD = libstele.la $(SQLITE_LIBS)
 bench_programs += bench/concurrency
 bench_concurrency_SOURCES = bench/concurrency.c $(bench_bare) $(bench_common)
 bench_concurrency_LDADD = libstele.la $(SQLITE_LIBS)
+
+bench_programs += bench/snapshots
+bench_snapshots_SOURCES = bench/snapshots.c $(bench_bare) $(bench_common)
+bench_snapshots_LDADD = libstele.la $(SQLITE_LIBS)

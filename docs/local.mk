@@ -10,6 +10,8 @@ EXTRA_DIST += \
 	docs/concepts.md \
 	docs/dependencies.md \
 	docs/file-format.md \
+	docs/hooks.md \
 	docs/operating.md \
 	docs/reliability.md \
+	docs/snapshots.md \
 	docs/stores.md

@@ -9,6 +9,7 @@ stele_HEADERS = \
 	include/stele/clock.h \
 	include/stele/cloudevents.h \
 	include/stele/error.h \
+	include/stele/hooks.h \
 	include/stele/limits.h \
 	include/stele/log.h \
 	include/stele/memory.h \

@@ -171,6 +171,16 @@ struct stele_repository_options {
      * stele_forget_commands(). stele_save() remembers none.
      */
     bool remember_commands;
+    /*
+     * The two below let a load begin elsewhere than at the first event; they
+     * change how fast it is, not what comes out (docs/snapshots.md). For that,
+     * all that evolve functions keep must be in the fields of the state: what
+     * they hide in its ARENA behind a number is not found again, and a list
+     * has no room behind its last item.
+     */
+    uint64_t snapshot_every; /* write a snapshot when so many events have come since the last one; 0: none, and none
+                                is read */
+    size_t cache_bytes;      /* keep loaded states in memory up to this size; 0: none */
 };
 
 /*
@@ -182,6 +192,30 @@ STELE_API stele_status stele_repository_new(stele_store *store, const struct ste
                                             stele_error **error);
 /* Free a repository whose instances are all freed; NULL is allowed. */
 STELE_API void stele_repository_free(stele_repository *repository);
+
+/* What a repository did since it was made. */
+struct stele_repository_stats {
+    uint64_t loads;         /* that succeeded, those of commands included */
+    uint64_t events_folded; /* in these; not those that were decided */
+    uint64_t cache_hits;    /* loads that began at a kept state */
+    uint64_t cache_misses;
+    uint64_t cache_evictions; /* states thrown out to make room */
+    uint64_t cache_entries;   /* now */
+    uint64_t cache_bytes;     /* now, with all overhead */
+    uint64_t snapshots_loaded;
+    uint64_t snapshots_saved;
+    uint64_t snapshots_overtaken; /* not written, because a newer one came before */
+    uint64_t snapshots_failed;    /* not written: the store said no, or the state cannot be encoded */
+    uint64_t discarded_shape;     /* snapshots thrown away, by reason: see enum stele_discard_reason */
+    uint64_t discarded_damaged;
+    uint64_t discarded_beyond;
+    uint64_t conflicts; /* saves refused because a stream had moved on */
+    uint64_t retries;   /* commands decided again for that */
+};
+
+/* A repository in numbers. STELE_INVALID if an argument is NULL. Thread-safe. */
+STELE_API stele_status stele_repository_stats(const stele_repository *repository, struct stele_repository_stats *out,
+                                              stele_error **error);
 
 struct stele_load_options {
     size_t size;

@@ -20,7 +20,7 @@
 #define STELE_PAYLOAD_MAX (16 * 1024 * 1024) /* payload, whatever is asked for */
 #define STELE_BATCH_EVENTS_MAX 10000         /* events in one append */
 #define STELE_BATCH_BYTES_MAX (32 * 1024 * 1024)
-#define STELE_REJECTION_MAX 4095 /* text with which a remembered command was refused */
+#define STELE_REJECTION_MAX 4095    /* text with which a remembered command was refused */
 #define STELE_NESTING_MAX 64        /* lists and maps inside each other in a payload */
 #define STELE_VERSION_MAX INT64_MAX /* versions and positions */
 

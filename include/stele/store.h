@@ -40,6 +40,8 @@ extern "C" {
 typedef struct stele_store stele_store;
 typedef struct stele_cursor stele_cursor;
 
+struct stele_hooks; /* stele/hooks.h */
+
 enum stele_open_mode {
     STELE_OPEN_CREATE,   /* create the store if it is not there */
     STELE_OPEN_EXISTING, /* STELE_NOT_FOUND if it is not there */
@@ -53,6 +55,7 @@ struct stele_store_options {
     size_t payload_limit; /* bytes of one payload; default STELE_PAYLOAD_DEFAULT, at most STELE_PAYLOAD_MAX */
     size_t queue_events;  /* events of appends under way, of all threads; default 65536 */
     size_t queue_bytes;   /* their payloads and attributes; default 32 MiB. Beyond either appenders wait. */
+    const struct stele_hooks *hooks; /* told what the store does; default none; must outlive the store */
 };
 
 /*

@@ -45,8 +45,11 @@ static stele_status check_version(const struct stele_execution *execution, uint6
 {
     const struct stele_expectation expectation = {execution->stream, stele_expect_version(version)};
     const struct stele_batch batch = {.expectations = &expectation, .expectation_count = 1};
+    const stele_status status = stele_append_batch(execution->repository->store, &batch, NULL, error);
 
-    return stele_append_batch(execution->repository->store, &batch, NULL, error);
+    if (status == STELE_CONFLICT)
+        stele__count(execution->repository->counts, STELE__COUNT_CONFLICTS, 1);
+    return status;
 }
 
 /* Load the instance again, up to a version that it is known to have. */
@@ -251,6 +254,7 @@ static stele_status execute(struct execution *all, struct stele_appended *result
             return status;
         }
         stele_error_free(failure);
+        stele__count(all->executions[0].repository->counts, STELE__COUNT_RETRIES, 1);
         pause_after(all->executions[0].repository->clock, made);
     }
 }

@@ -14,7 +14,8 @@
  * own (ARENA), as nobody can know what it keeps there.
  *
  * What can fail: events of unknown type, events that do not decode, memory.
- * evolve is called only when nothing can fail any more.
+ * evolve is called only when nothing can fail any more but what it asks
+ * of the state's ARENA.
  */
 #include "aggregate/aggregate.h"
 
@@ -61,6 +62,7 @@ stele_status stele__instance_new(const stele_repository *repository, const char 
     instance->state = instance->bytes;
     instance->stream = instance->bytes + state_size;
     instance->compact_at = TIDY_FROM;
+    instance->latest = INT64_MIN;
     memcpy(instance->stream, stream, name_size);
     stele__vector_init(&instance->pending, sizeof(stele_message *));
     lend_memory(instance);
@@ -98,7 +100,50 @@ void stele__instance_replace(stele_instance *instance, stele_instance *fresh)
     lend_memory(instance);
     instance->compact_at = fresh->compact_at;
     instance->stored_version = fresh->stored_version;
+    instance->snapshot_version = fresh->snapshot_version;
+    instance->latest = fresh->latest;
     stele__instance_clear_pending(instance);
+}
+
+void stele__instance_reset(stele_instance *instance)
+{
+    memset(instance->state, 0, instance->repository->aggregate->state->size);
+    stele__arena_fini(&instance->memory);
+    stele_arena_reset(&instance->scratch);
+    lend_memory(instance);
+    instance->compact_at = TIDY_FROM;
+    instance->stored_version = 0;
+    instance->snapshot_version = 0;
+    instance->latest = INT64_MIN;
+}
+
+/* The state was put in place from elsewhere: `status` says how that went. */
+static stele_status settle_state(stele_instance *instance, stele_status status)
+{
+    if (status != STELE_OK) {
+        stele__instance_reset(instance);
+        return status;
+    }
+    lend_memory(instance);
+    instance->compact_at = 2 * stele_arena_used(&instance->memory) + TIDY_FROM;
+    return STELE_OK;
+}
+
+stele_status stele__instance_restore(stele_instance *instance, struct stele_slice bytes, stele_error **error)
+{
+    /* The state may point into the bytes it came from. */
+    const struct stele_slice copy = {stele_arena_text(&instance->memory, bytes.data, bytes.size), bytes.size};
+
+    if (!copy.data)
+        return stele__fail_memory(error);
+    return settle_state(instance, stele_msgpack_decode(instance->repository->aggregate->state, copy, &instance->memory,
+                                                       instance->state, error));
+}
+
+stele_status stele__instance_copy(stele_instance *instance, const void *state, stele_error **error)
+{
+    return settle_state(instance, stele_value_copy(instance->repository->aggregate->state, state, &instance->memory,
+                                                   instance->state, error));
 }
 
 /* --- Asking ----------------------------------------------------------------- */
@@ -202,6 +247,13 @@ static const struct stele__row *find_row(stele_instance *instance, struct stele_
     return instance->last;
 }
 
+static void note_folded(stele_instance *instance, const stele_message *message)
+{
+    instance->stored_version = message->version;
+    if (message->time > instance->latest)
+        instance->latest = message->time;
+}
+
 stele_status stele__instance_fold(stele_instance *instance, const stele_message *message, stele_error **error)
 {
     const struct stele__row *row = find_row(instance, message->type);
@@ -210,7 +262,7 @@ stele_status stele__instance_fold(stele_instance *instance, const stele_message 
     void *event;
 
     if (!row && instance->repository->unknown == STELE_UNKNOWN_IS_SKIPPED) {
-        instance->stored_version = message->version;
+        note_folded(instance, message);
         return STELE_OK;
     }
     if (!row || row->evolution->event->version != message->type_version)
@@ -222,7 +274,10 @@ stele_status stele__instance_fold(stele_instance *instance, const stele_message 
         return fail_undecodable(instance, message, cause, error);
     }
     row->evolution->evolve(instance->state, event);
-    instance->stored_version = message->version;
+    /* evolve cannot say that the state's memory was out; a state that lacks something must not become an instance. */
+    if (instance->memory.refused)
+        return stele__fail_memory(error);
+    note_folded(instance, message);
     if (row->is_fleeting)
         stele_arena_reset(&instance->scratch);
     else

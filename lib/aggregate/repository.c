@@ -3,6 +3,9 @@
  *
  *   store -> stele__store_visit -> message, lent -> stele__instance_fold -> state
  *
+ * A load begins at the newest state that is known, if one is (snapshot.c), and
+ * reads the events behind it.
+ *
  * What can fail: the table, the stream (missing, unknown types, damage), the
  * store, memory. A load that fails leaves nothing behind.
  */
@@ -64,6 +67,18 @@ static bool add_rows(stele_repository *repository)
     return true;
 }
 
+/* What lets loads begin elsewhere than at nothing. */
+static bool add_memory(stele_repository *repository, const struct stele_repository_options *given)
+{
+    repository->counts = stele__counts_new();
+    repository->snapshot_every = given->snapshot_every;
+    if (given->cache_bytes)
+        repository->cache = stele__cache_new(given->cache_bytes);
+    if (!repository->counts || (given->cache_bytes && !repository->cache))
+        return false;
+    return stele__fingerprint(repository->aggregate, repository->unknown, repository->fingerprint, NULL) == STELE_OK;
+}
+
 stele_status stele_repository_new(stele_store *store, const struct stele_aggregate *aggregate,
                                   const struct stele_repository_options *options, stele_repository **out,
                                   stele_error **error)
@@ -96,7 +111,7 @@ stele_status stele_repository_new(stele_store *store, const struct stele_aggrega
     repository->owns_memory = type_has_arena(aggregate->state);
     repository->source = stele__text_copy(given.source ? given.source : "stele");
     repository->rows = stele__alloc((aggregate->evolution_count + 1) * sizeof(*repository->rows));
-    if (!repository->source || !repository->rows || !add_rows(repository)) {
+    if (!repository->source || !repository->rows || !add_rows(repository) || !add_memory(repository, &given)) {
         stele_repository_free(repository);
         return stele__fail_memory(error);
     }
@@ -108,6 +123,8 @@ void stele_repository_free(stele_repository *repository)
 {
     if (!repository)
         return;
+    stele__cache_free(repository->cache);
+    stele__counts_unref(repository->counts);
     stele__map_fini(&repository->by_name);
     stele__free(repository->rows, (repository->aggregate->evolution_count + 1) * sizeof(*repository->rows));
     stele__text_free(repository->source);
@@ -124,6 +141,7 @@ const struct stele__row *stele__repository_row(const stele_repository *repositor
 struct fold {
     stele_instance *instance;
     struct stele__loading *loading;
+    uint64_t count;
     stele_status status;
     stele_error **error;
 };
@@ -140,6 +158,7 @@ static bool fold_message(void *context, const stele_message *message)
         loading->watched_time = message->time;
     }
     fold->status = stele__instance_fold(fold->instance, message, fold->error);
+    fold->count++;
     return fold->status == STELE_OK;
 }
 
@@ -157,40 +176,94 @@ static stele_status fail_missing(const char *stream, const struct stele__loading
     return STELE_NOT_FOUND;
 }
 
-static stele_status fold_stream(stele_instance *instance, struct stele__loading *loading, stele_error **error)
+/* Fold the events behind the instance's version. */
+static stele_status fold_behind(struct fold *fold, struct stele_head *head)
 {
+    stele_instance *instance = fold->instance;
     struct stele_query query = STELE_OPTIONS_INIT(struct stele_query);
-    struct fold fold = {instance, loading, STELE_OK, error};
-    struct stele_head head;
     stele_status status;
 
     query.stream = instance->stream;
-    query.until = loading->until;
-    status = stele__store_visit(instance->repository->store, &query, fold_message, &fold, &head, error);
+    query.after = instance->stored_version;
+    query.until = fold->loading->until;
+    status = stele__store_visit(instance->repository->store, &query, fold_message, fold, head, fold->error);
+    return status == STELE_OK ? fold->status : status;
+}
+
+/* The watched event may be one of those that did not have to be read. */
+static stele_status look_for_watched(stele_instance *instance, struct stele__loading *loading, stele_error **error)
+{
+    struct stele__place_in_stream place;
+    stele_status status;
+
+    if (!loading->watched || loading->watched_version || !loading->from)
+        return STELE_OK;
+    status = stele__store_place(instance->repository->store, loading->watched, &place, error);
+    if (status == STELE_OK) {
+        loading->watched_version = place.version;
+        loading->watched_time = place.time;
+    }
+    return status;
+}
+
+static stele_status fold_stream(struct fold *fold)
+{
+    stele_instance *instance = fold->instance;
+    struct stele__loading *loading = fold->loading;
+    struct stele_head head;
+    stele_status status = stele__recall(instance, loading, fold->error);
+
     if (status == STELE_OK)
-        status = fold.status;
+        status = fold_behind(fold, &head);
+    if (status == STELE_OK && head.version < loading->from) {
+        stele__recall_was_wrong(instance, loading);
+        status = fold_behind(fold, &head);
+    }
     if (status != STELE_OK)
         return status;
     if (loading->until != STELE_VERSION_MAX && head.version < loading->until)
-        return fail_missing(instance->stream, loading, head.version, error);
+        return fail_missing(instance->stream, loading, head.version, fold->error);
     if (instance->stored_version == 0 && !loading->or_new)
-        return fail_missing(instance->stream, loading, 0, error);
-    return STELE_OK;
+        return fail_missing(instance->stream, loading, 0, fold->error);
+    return look_for_watched(instance, loading, fold->error);
+}
+
+static void tell_loaded(const stele_instance *instance, const struct stele__loading *loading, uint64_t folded)
+{
+    const stele_repository *repository = instance->repository;
+    const struct stele_hook_loaded loaded = {
+        .aggregate = repository->aggregate->state->name,
+        .stream = instance->stream,
+        .version = instance->stored_version,
+        .source = loading->source,
+        .from = loading->from,
+        .folded = folded,
+    };
+
+    stele__count(repository->counts, STELE__COUNT_LOADS, 1);
+    stele__count(repository->counts, STELE__COUNT_FOLDED, folded);
+    stele__hook_loaded(repository->store->hooks, &loaded);
 }
 
 stele_status stele__load(const stele_repository *repository, const char *stream, struct stele__loading *loading,
                          stele_instance **out, stele_error **error)
 {
-    stele_instance *instance = NULL;
-    stele_status status = stele__instance_new(repository, stream, &instance, error);
+    struct fold fold = {.loading = loading, .error = error};
+    stele_status status = stele__instance_new(repository, stream, &fold.instance, error);
 
     if (status == STELE_OK && loading->until > 0)
-        status = fold_stream(instance, loading, error);
-    if (status == STELE_OK)
-        *out = instance;
-    else
-        stele_instance_free(instance);
-    return status;
+        status = fold_stream(&fold);
+    if (status != STELE_OK) {
+        stele_instance_free(fold.instance);
+        return status;
+    }
+    tell_loaded(fold.instance, loading, fold.count);
+    /* What came from the cache and has not moved on is there already. */
+    if (loading->until == STELE_VERSION_MAX && !loading->has_time &&
+        (fold.count > 0 || loading->source != STELE_LOADED_FROM_CACHE))
+        stele__remember(fold.instance, loading->discards);
+    *out = fold.instance;
+    return STELE_OK;
 }
 
 stele_status stele_load(const stele_repository *repository, const char *stream,

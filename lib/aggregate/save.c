@@ -13,7 +13,10 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "message/message.h"
 #include "store/store.h"
+
+#include <string.h>
 
 static stele_status check_instances(stele_instance *const *instances, size_t count, stele_error **error)
 {
@@ -111,20 +114,55 @@ static stele_status reload_all(stele_instance *const *instances, size_t count, s
     return status;
 }
 
+/* Count it for the repository whose stream it was, or for the first if memory was out for the facts. */
+static void count_conflict(stele_instance *const *instances, size_t count, const stele_error *error)
+{
+    const struct stele_conflict *conflict = stele_error_conflict(error);
+    const stele_instance *lost = instances[0];
+
+    for (size_t i = 0; conflict && i < count; i++) {
+        if (strcmp(instances[i]->stream, conflict->stream) == 0)
+            lost = instances[i];
+    }
+    stele__count(lost->repository->counts, STELE__COUNT_CONFLICTS, 1);
+}
+
+/* The pending events are settled. Only if they are `new` in the stream is the state that of its version, and worth
+ * remembering. */
+static void move_on(stele_instance *instance, bool new)
+{
+    stele_message *const *events = instance->pending.items;
+    const size_t count = instance->pending.count;
+
+    for (size_t i = 0; i < count; i++) {
+        if (events[i]->time > instance->latest)
+            instance->latest = events[i]->time;
+    }
+    instance->stored_version += count;
+    stele__instance_clear_pending(instance);
+    if (count > 0 && new)
+        stele__remember(instance, false);
+}
+
 stele_status stele__save(stele_instance *const *instances, size_t count, bool reload,
                          const struct stele__handled *handled, struct stele_appended *result, stele_error **error)
 {
     struct stele_appended appended = {0};
-    stele_status status = append(instances, count, handled, &appended, error);
+    stele_error *failure = NULL;
+    stele_status status = append(instances, count, handled, &appended, &failure);
 
+    if (status == STELE_CONFLICT)
+        count_conflict(instances, count, failure);
+    if (error)
+        *error = failure;
+    else
+        stele_error_free(failure);
     if (status == STELE_OK && appended.repeated && reload)
         status = reload_all(instances, count, error);
     if (status != STELE_OK)
         return status;
-    for (size_t i = 0; i < count; i++) {
-        instances[i]->stored_version += instances[i]->pending.count;
-        stele__instance_clear_pending(instances[i]);
-    }
+    for (size_t i = 0; i < count; i++)
+        move_on(instances[i], !appended.repeated && !appended.replayed && !(handled && handled->rejection));
     if (result)
         *result = appended;
     return STELE_OK;

@@ -108,8 +108,10 @@ void *stele__arena_alloc_block(struct stele_arena *arena, size_t size)
 
     if (block_size)
         block = stele__resize(NULL, 0, sizeof(*block) + block_size);
-    if (!block)
+    if (!block) {
+        arena->refused = true;
         return NULL;
+    }
     block->older = arena->block;
     block->size = block_size;
     block->before = stele_arena_used(arena);
@@ -152,6 +154,15 @@ size_t stele_arena_used(const stele_arena *arena)
     return arena->block ? arena->block->before + (arena->block->size - arena->room) : 0;
 }
 
+size_t stele__arena_footprint(const struct stele_arena *arena)
+{
+    size_t bytes = 0;
+
+    for (const struct stele__arena_block *block = arena->block; block; block = block->older)
+        bytes += block_footprint(block);
+    return bytes;
+}
+
 void stele_arena_reset(stele_arena *arena)
 {
     struct stele__arena_block *kept = arena->block;
@@ -168,13 +179,14 @@ void stele_arena_reset(stele_arena *arena)
 
 struct stele__arena_mark stele__arena_mark(const struct stele_arena *arena)
 {
-    const struct stele__arena_mark mark = {arena->block, arena->room};
+    const struct stele__arena_mark mark = {arena->block, arena->room, arena->refused};
 
     return mark;
 }
 
 void stele__arena_rewind(struct stele_arena *arena, struct stele__arena_mark mark)
 {
+    arena->refused = mark.refused;
     /* A mark set before the first block: a block stays, so that mark and rewind in a loop do not allocate each time. */
     if (!mark.block) {
         stele_arena_reset(arena);

@@ -25,11 +25,15 @@ struct stele_arena {
     char *next;                       /* the first free byte of `block`, aligned for any type */
     size_t room;                      /* free bytes from there, a multiple of the alignment */
     struct stele__arena_block *block; /* the newest; older ones behind it */
+    bool refused;                     /* something was asked for, and memory was out */
 };
 
 /* An empty arena in memory the caller owns; needs no memory until first use. */
 void stele__arena_init(struct stele_arena *arena);
 void stele__arena_fini(struct stele_arena *arena);
+
+/* Bytes the arena holds, handed out or not. */
+size_t stele__arena_footprint(const struct stele_arena *arena);
 
 /* The part of stele__arena_alloc() that needs a new block. */
 void *stele__arena_alloc_block(struct stele_arena *arena, size_t size);
@@ -58,6 +62,7 @@ void *stele__arena_array(struct stele_arena *arena, size_t count, size_t size);
 struct stele__arena_mark {
     struct stele__arena_block *block;
     size_t room;
+    bool refused;
 };
 struct stele__arena_mark stele__arena_mark(const struct stele_arena *arena);
 void stele__arena_rewind(struct stele_arena *arena, struct stele__arena_mark mark);

@@ -55,12 +55,12 @@ enum { STATUS_COUNT = sizeof(statuses) / sizeof(statuses[0]) };
 
 /* What is handed out when there is no memory for an error; never written to. */
 static struct stele_error bare_errors[] = {
-#define ROW(name, action, text) {STELE_##name, true, text " (no memory for details)", NULL, NULL, {NULL, 0, NULL}},
+#define ROW(name, action, text) {STELE_##name, true, text " (no memory for details)", NULL, NULL, {0}},
     STELE_STATUS_MAP(ROW)
 #undef ROW
 };
 
-static struct stele_error memory_error = {STELE_NO_MEMORY, true, "out of memory", NULL, NULL, {NULL, 0, NULL}};
+static struct stele_error memory_error = {STELE_NO_MEMORY, true, "out of memory", NULL, NULL, {0}};
 
 static bool is_status(stele_status status)
 {

@@ -294,6 +294,7 @@ static stele_status append(stele_store *store, const struct stele_batch *batch, 
     };
 
     stele__queue_append(&store->queue, &entry);
+    stele__hook_outcome(stele__hooks_here(store->hooks), batch->writes, batch->write_count, &entry.member);
     if (entry.member.status == STELE_OK) {
         if (result)
             *result = entry.member.result;
@@ -344,7 +345,7 @@ stele_status stele_append(stele_store *store, const char *stream, struct stele_e
 /*
  * What is kept of an asynchronous batch, in one block:
  *
- *     struct copy | records | expectations | messages | texts, each with its NUL
+ *     struct copy | records | expectations | writes | messages | texts, each with its NUL
  *
  * The messages are those of the writes and the command; the texts are the names
  * of the streams and the rejection.
@@ -356,6 +357,8 @@ struct copy {
     size_t size; /* of the block */
     struct stele_record *records;
     struct stele_stream_expectation *expectations;
+    struct stele_write *writes; /* for the hook */
+    const struct stele_hooks *hooks;
     stele_message **messages;
     size_t message_count; /* referenced */
     struct stele_command_record command;
@@ -375,6 +378,7 @@ static void tell(struct stele__queue_entry *entry)
     struct copy *copy = (struct copy *)entry;
     const struct stele_append_member *member = &entry->member;
 
+    stele__hook_outcome(copy->hooks, copy->writes, member->record_count, member);
     copy->done(copy->context, member->status, member->status == STELE_OK ? &member->result : NULL, member->error);
     stele_error_free(member->error);
     free_copy(copy);
@@ -383,7 +387,8 @@ static void tell(struct stele__queue_entry *entry)
 /* At most 10,000 of each, with names of at most 1,024 bytes: the sum fits. */
 static size_t size_of_copy(const struct stele_batch *batch, const struct preparation *preparation)
 {
-    size_t size = sizeof(struct copy) + batch->write_count * (sizeof(struct stele_record) + sizeof(stele_message *)) +
+    const size_t each = sizeof(struct stele_record) + sizeof(struct stele_write) + sizeof(stele_message *);
+    size_t size = sizeof(struct copy) + batch->write_count * each +
                   batch->expectation_count * sizeof(struct stele_stream_expectation);
 
     if (batch->command)
@@ -423,6 +428,7 @@ static bool copy_writes(struct copy *copy, const struct stele_batch *batch, cons
         if (!message)
             return false;
         stele__record_from_message(message, copy_text(copy, preparation->records[i].stream), &copy->records[i]);
+        copy->writes[i] = (struct stele_write){copy->records[i].stream.data, message};
     }
     return true;
 }
@@ -463,7 +469,8 @@ static struct copy *copy_batch(const struct stele_batch *batch, const struct pre
     copy->size = size;
     copy->records = (struct stele_record *)(copy + 1);
     copy->expectations = (struct stele_stream_expectation *)(copy->records + batch->write_count);
-    copy->messages = (stele_message **)(copy->expectations + batch->expectation_count);
+    copy->writes = (struct stele_write *)(copy->expectations + batch->expectation_count);
+    copy->messages = (stele_message **)(copy->writes + batch->write_count);
     copy->texts = (char *)(copy->messages + batch->write_count + (batch->command != NULL));
     copy->entry.member = (struct stele_append_member){.records = copy->records,
                                                       .record_count = batch->write_count,
@@ -489,6 +496,7 @@ static stele_status push(stele_store *store, const struct stele_batch *batch, co
         return stele__fail_memory(error);
     copy->done = done;
     copy->context = context;
+    copy->hooks = stele__hooks_here(store->hooks);
     status = stele__queue_push(&store->queue, &copy->entry, error);
     if (status != STELE_OK)
         free_copy(copy);

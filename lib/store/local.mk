@@ -7,6 +7,10 @@ libstele_core_la_SOURCES += \
 	lib/store/cursor.c \
 	lib/store/fork.c \
 	lib/store/fork.h \
+	lib/store/hooks.c \
+	lib/store/hooks.h \
+	lib/store/later.c \
+	lib/store/later.h \
 	lib/store/ledger.c \
 	lib/store/ledger.h \
 	lib/store/operations.c \

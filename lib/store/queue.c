@@ -24,6 +24,7 @@
 #include "store/queue.h"
 
 #include "base/error.h"
+#include "store/hooks.h"
 
 #include <sched.h>
 #include <signal.h>
@@ -254,7 +255,7 @@ static void append(struct stele__queue *queue, struct stele_append_member *membe
     stele__queue_leave(queue);
 }
 
-static void commit(struct stele__queue *queue, const struct group *group)
+static void write_group(struct stele__queue *queue, const struct group *group)
 {
     size_t i = 0;
 
@@ -268,6 +269,61 @@ static void commit(struct stele__queue *queue, const struct group *group)
     i = 0;
     for (struct stele__queue_entry *entry = group->list.first; entry; entry = entry->next)
         entry->member = queue->members[i++];
+}
+
+/* Write a group, and add it to what is told of, if anybody is told. */
+static void commit(struct stele__queue *queue, const struct group *group, struct stele_hook_commit *told)
+{
+    const struct stele_clock *clock = stele_clock_system();
+    int64_t start;
+
+    if (!queue->hooks) {
+        write_group(queue, group);
+        return;
+    }
+    start = clock->monotonic(clock->context);
+    write_group(queue, group);
+    told->nanoseconds += clock->monotonic(clock->context) - start;
+    told->groups++;
+    told->appends += group->list.count;
+    told->bytes += group->list.bytes;
+    for (const struct stele__queue_entry *entry = group->list.first; entry; entry = entry->next)
+        told->events += entry->member.record_count;
+}
+
+static void add_up(struct stele_hook_commit *sum, const struct stele_hook_commit *more)
+{
+    sum->groups += more->groups;
+    sum->appends += more->appends;
+    sum->events += more->events;
+    sum->bytes += more->bytes;
+    sum->nanoseconds += more->nanoseconds;
+}
+
+/*
+ * When somebody else leads: a hook that waits for an append of its own would
+ * wait for this leader. What is committed inside a hook is told with the next
+ * commit outside of one.
+ */
+static void tell_of_commit(struct stele__queue *queue, struct stele_hook_commit *told)
+{
+    const struct delivery here = {queue, innermost};
+    const struct stele_hooks *hooks = stele__hooks_here(queue->hooks);
+
+    if (!queue->hooks)
+        return;
+    pthread_mutex_lock(&queue->mutex);
+    add_up(&queue->untold, told);
+    *told = queue->untold;
+    told->queued = queue->waiting.count;
+    if (hooks)
+        queue->untold = (struct stele_hook_commit){0};
+    pthread_mutex_unlock(&queue->mutex);
+    if (!hooks || told->groups == 0)
+        return;
+    innermost = &here;
+    stele__hook_commit(hooks, told);
+    innermost = here.outer;
 }
 
 /*
@@ -347,15 +403,17 @@ static bool finish(struct stele__queue *queue, struct group *group, const struct
 /* Lead until the own entry is done; without one, for one group. Is there something to deliver? */
 static bool lead(struct stele__queue *queue, const struct stele__queue_entry *own)
 {
+    struct stele_hook_commit told = {0};
     struct group group;
     bool stays, delivers;
 
     do {
         group = take_group(queue, own);
-        commit(queue, &group);
+        commit(queue, &group, &told);
         stays = own && !group.has_own;
         delivers = finish(queue, &group, own, stays);
     } while (stays);
+    tell_of_commit(queue, &told);
     return delivers;
 }
 
@@ -564,6 +622,9 @@ stele_status stele__queue_init(struct stele__queue *queue, const struct stele_st
 
 void stele__queue_fini(struct stele__queue *queue)
 {
+    struct stele_hook_commit nothing = {0};
+
+    tell_of_commit(queue, &nothing);
     if (queue->started)
         stop(queue);
     for (size_t i = 0; i < STELE__WORD_COUNT; i++)

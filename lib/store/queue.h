@@ -7,6 +7,7 @@
 #ifndef STELE_STORE_QUEUE_H
 #define STELE_STORE_QUEUE_H
 
+#include <stele/hooks.h>
 #include <stele/spi/store.h>
 
 #include "base/futex.h"
@@ -54,6 +55,7 @@ struct stele__queue_list {
 struct stele__queue {
     const struct stele_store_ops *ops;
     struct stele_backend *backend;
+    const struct stele_hooks *hooks; /* told of commits; may be NULL; set before the first append */
     size_t events_limit;
     size_t bytes_limit;
     struct stele__futex words[STELE__WORD_COUNT];
@@ -76,6 +78,7 @@ struct stele__queue {
     uint64_t room_asked, room_given; /* tickets of appenders, who are let in in order */
     uint64_t pushed, delivered;      /* asynchronous entries ever */
     size_t flushing;                 /* threads in stele__queue_flush() */
+    struct stele_hook_commit untold; /* committed inside hooks, and not told yet */
 
     atomic_size_t arrived; /* count of `waiting`, for a leader to watch without the mutex */
     atomic_size_t about;   /* members of the last group, and those who waited when it was done */

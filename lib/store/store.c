@@ -64,7 +64,7 @@ static stele_status check_options(const struct stele_store_options *options, ste
         return stele__fail_argument(error, "options.clock", "lacks a function");
     if (options->payload_limit > STELE_PAYLOAD_MAX)
         return stele__fail_limit(error, "options.payload_limit", options->payload_limit, STELE_PAYLOAD_MAX, "bytes");
-    return STELE_OK;
+    return stele__hooks_check(options->hooks, error);
 }
 
 static void describe(struct stele_open_request *request, const struct stele__url *url,
@@ -88,10 +88,26 @@ static stele_status open_backend(stele_store *store, const struct stele__url *ur
     store->clock = request.clock;
     store->read_only = request.mode == STELE_OPEN_READ_ONLY;
     store->payload_limit = options && options->payload_limit ? options->payload_limit : STELE_PAYLOAD_DEFAULT;
+    store->hooks = options ? options->hooks : NULL;
     store->generation = stele__fork_generation();
     status = store->ops->open(&request, &store->backend, error);
     if (status != STELE_OK && error && *error && !stele_error_get(*error, "path"))
         stele__error_add(error, "path", "%s", url->location);
+    return status;
+}
+
+static stele_status start_queues(stele_store *store, const struct stele_store_options *options, stele_error **error)
+{
+    stele_status status =
+        stele__queue_init(&store->queue, store->ops, store->backend, options ? options->queue_events : 0,
+                          options ? options->queue_bytes : 0, error);
+
+    if (status != STELE_OK)
+        return status;
+    store->queue.hooks = store->hooks;
+    status = stele__later_init(&store->later, store, error);
+    if (status != STELE_OK)
+        stele__queue_fini(&store->queue);
     return status;
 }
 
@@ -107,8 +123,7 @@ static stele_status open_url(const struct stele__url *url, const struct stele_st
     }
     status = open_backend(store, url, options, error);
     if (status == STELE_OK) {
-        status = stele__queue_init(&store->queue, store->ops, store->backend, options ? options->queue_events : 0,
-                                   options ? options->queue_bytes : 0, error);
+        status = start_queues(store, options, error);
         if (status != STELE_OK)
             store->ops->close(store->backend);
     }
@@ -147,7 +162,9 @@ void stele_store_close(stele_store *store)
     /* In a forked child even the lock may be held by a thread that is not here. */
     if (!store || store->generation != stele__fork_generation())
         return;
+    stele__later_stop(&store->later);
     stele__queue_fini(&store->queue);
+    stele__later_fini(&store->later);
     store->ops->close(store->backend);
     stele__free(store, sizeof(*store));
 }

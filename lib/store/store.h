@@ -7,6 +7,8 @@
 
 #include <stele/spi/store.h>
 
+#include "store/hooks.h"
+#include "store/later.h"
 #include "store/queue.h"
 
 struct stele_store {
@@ -15,8 +17,10 @@ struct stele_store {
     const struct stele_clock *clock;
     bool read_only;
     size_t payload_limit;
-    unsigned generation;       /* of the process that opened it, see store/fork.h */
-    struct stele__queue queue; /* what every append goes through */
+    unsigned generation;             /* of the process that opened it, see store/fork.h */
+    struct stele__queue queue;       /* what every append goes through */
+    struct stele__later later;       /* snapshots to be written */
+    const struct stele_hooks *hooks; /* may be NULL */
 };
 
 /* STELE_INVALID for NULL, STELE_FORKED in a child of the process that opened the store. */
@@ -39,6 +43,14 @@ stele_status stele__store_check_stream(struct stele_slice name, stele_error **er
 typedef bool stele__message_visit(void *context, const stele_message *lent);
 stele_status stele__store_visit(stele_store *store, const struct stele_query *query, stele__message_visit *visit,
                                 void *context, struct stele_head *head, stele_error **error);
+
+/* Where the event with an id is in its stream, and when it was; version 0 if there is none. */
+struct stele__place_in_stream {
+    uint64_t version;
+    int64_t time;
+};
+stele_status stele__store_place(stele_store *store, const struct stele_uuid *id, struct stele__place_in_stream *out,
+                                stele_error **error);
 
 /*
  * stele_append_batch(), for a batch whose command stands for more than it says

@@ -133,6 +133,27 @@ stele_status stele_find(stele_store *store, const char *id, stele_message **out,
     return take_found(&finding, out, error);
 }
 
+static bool note_place(void *context, const struct stele_record *record)
+{
+    struct stele__place_in_stream *place = context;
+
+    place->version = record->version;
+    place->time = record->time;
+    return false;
+}
+
+stele_status stele__store_place(stele_store *store, const struct stele_uuid *id, struct stele__place_in_stream *out,
+                                stele_error **error)
+{
+    const struct stele_record wanted = {.id_is_uuid = true, .uuid = *id};
+    stele_status status = stele__store_check(store, error);
+
+    *out = (struct stele__place_in_stream){0};
+    if (status == STELE_OK)
+        status = store->ops->find(store->backend, &wanted, note_place, out, error);
+    return status;
+}
+
 stele_status stele_find_position(stele_store *store, uint64_t position, stele_message **out, stele_error **error)
 {
     struct finding finding = {.status = STELE_NOT_FOUND};

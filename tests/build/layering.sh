@@ -14,7 +14,7 @@ c_files include lib stores tools examples | code_of_files >"$scratch/code"
 awk -F: '
     function storey_of_public(header) {
         if (header ~ /^stele\/(base|clock|error|limits|log|memory|uuid)\.h$/) return 1
-        if (header ~ /^stele\/(spi\/)?(store|operations)\.h$/) return 3
+        if (header ~ /^stele\/(spi\/(store|operations)|store|operations|hooks)\.h$/) return 3
         if (header ~ /^stele\/(aggregate|repository)\.h$/) return 4
         if (header == "stele.h") return 7
         return 2
@@ -89,8 +89,8 @@ only "$(include 'uuid/uuid\.h')" 'include/|lib/|stores/|tools/|examples/' 'lib/b
 only "$(include 'msgpack[./]')" 'include/|lib/|stores/|tools/|examples/' 'lib/message/codec_msgpack\.c' 'only codec_msgpack.c sees msgpack'
 only "$(include 'sqlite3\.h')" 'include/|lib/|stores/|tools/|examples/' 'stores/sqlite/[a-z_]*\.[ch]' 'only stores/sqlite sees SQLite'
 only "$(include 'jansson\.h')" 'include/|lib/|stores/|tools/|examples/' 'lib/message/[a-z_]*\.[ch]' 'only lib/message sees jansson'
-only "$(include 'pthread\.h|threads\.h')" 'include/|lib/|stores/|tools/|examples/' '(lib/base|lib/store|stores/[a-z]*)/[a-z_]*\.[ch]' \
-    'threads meet in lib/base, lib/store and the backends'
+only "$(include 'pthread\.h|threads\.h')" 'include/|lib/|stores/|tools/|examples/' '((lib/base|lib/store|stores/[a-z]*)/[a-z_]*\.[ch]|lib/aggregate/cache\.[ch])' \
+    'threads meet in lib/base, lib/store, the backends and the cache of aggregates'
 
 echo "$(cut -d: -f1 "$scratch/code" | sort -u | wc -l) files"
 cat "$scratch/faults"

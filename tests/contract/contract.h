@@ -36,6 +36,23 @@ struct stele_appended contract_append_type(stele_store *store, const char *strea
 stele_status contract_try(stele_store *store, const char *stream, struct stele_expected expected, int64_t number,
                           stele_error **error);
 
+/* --- Commands ----------------------------------------------------------------------- */
+
+/* A command whose payload is one byte of MessagePack, a number below 128; the caller owns it. */
+stele_message *contract_command(const char *id, const char *type, char number);
+/* An event with an id, the same each time. */
+stele_message *contract_event_with_id(const char *id);
+/* Append what a command led to: a new event to stream "a", or with a rejection none. */
+stele_status contract_handle(stele_store *store, const stele_message *command, const char *rejection,
+                             struct stele_expected expected, struct stele_appended *result, stele_error **error);
+/* The same for a command of type "do.it", whatever the stream is. */
+stele_status contract_accept(stele_store *store, const char *id, char number, struct stele_appended *result,
+                             stele_error **error);
+stele_status contract_refuse(stele_store *store, const char *id, char number, const char *rejection,
+                             stele_error **error);
+/* Is the command in the ledger? */
+bool contract_is_remembered(stele_store *store, const char *id);
+
 /* --- Reading ---------------------------------------------------------------------- */
 
 #define QUERY(...) (&(const struct stele_query){.size = sizeof(struct stele_query), __VA_ARGS__})
@@ -82,6 +99,7 @@ extern const struct contract_group contract_life_group;
 extern const struct contract_group contract_thread_group;
 extern const struct contract_group contract_async_group;
 extern const struct contract_group contract_ledger_group;
+extern const struct contract_group contract_outcome_group;
 extern const struct contract_group contract_snapshot_group;
 
 #define CONTRACT_GROUP(group, tests) \

@@ -198,9 +198,9 @@ void contract_assert_numbers(stele_store *store, const struct stele_query *query
 static int run(const char *url)
 {
     static const struct contract_group *const groups[] = {
-        &contract_append_group, &contract_repeat_group,   &contract_read_group,   &contract_filter_group,
-        &contract_limit_group,  &contract_life_group,     &contract_thread_group, &contract_async_group,
-        &contract_ledger_group, &contract_snapshot_group,
+        &contract_append_group, &contract_repeat_group,  &contract_read_group,     &contract_filter_group,
+        &contract_limit_group,  &contract_life_group,    &contract_thread_group,   &contract_async_group,
+        &contract_ledger_group, &contract_outcome_group, &contract_snapshot_group,
     };
     int failed = 0;
 

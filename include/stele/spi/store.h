@@ -66,7 +66,7 @@ struct stele_snapshot {
     uint64_t version;
     uint8_t fingerprint[16]; /* of the state's shape; compared before `state` is decoded */
     struct stele_slice state;
-    int64_t time;
+    int64_t time; /* of the latest event in it */
 };
 
 /*

@@ -103,6 +103,58 @@ static void long_and_short_rows_are_summed_alike(void **state)
     }
 }
 
+static void the_checksum_of_a_command_is_over_its_drawn_bytes(void **state)
+{
+    static const char bytes[] = "CMND"
+                                "\x03\0\0\0"           /* size of the id */
+                                "\x05\0\0\0\0\0\0\0"   /* time */
+                                "\x01\x02\0\0\0\0\0\0" /* first: 513 */
+                                "\x02\x02\0\0\0\0\0\0" /* last: 514 */
+                                "\x07\0\0\0\0\0\0\0"   /* version */
+                                "\x02\0\0\0"           /* size of the rejection */
+                                "\x19\0\0\0"           /* flags: a text as id, rejected, created */
+                                "0123456789abcdef"     /* digest */
+                                "c-1"
+                                "no";
+    struct stele_command_record command = {
+        .id = support_slice("c-1"),
+        .digest = "0123456789abcde",
+        .rejection = support_slice("no"),
+        .time = 5,
+        .outcome = {.version = 7, .first_position = 513, .last_position = 514, .created = true},
+    };
+
+    (void)state;
+    command.digest[15] = 'f';
+    assert_int_equal(stele__sqlite_command_checksum(&command), XXH3_64bits(bytes, sizeof(bytes) - 1));
+}
+
+static void the_checksum_of_an_accepted_command_with_a_uuid_has_no_flags(void **state)
+{
+    static const char bytes[64 + 16] = "CMND\x10";
+    const struct stele_command_record command = {.id_is_uuid = true};
+
+    (void)state;
+    assert_int_equal(stele__sqlite_command_checksum(&command), XXH3_64bits(bytes, sizeof(bytes)));
+}
+
+static void the_checksum_of_a_snapshot_is_over_its_drawn_bytes(void **state)
+{
+    static const char bytes[] = "SNAP"
+                                "\x05\0\0\0"                       /* size of the state */
+                                "\x07\0\0\0\0\0\0\0"               /* stream */
+                                "\x02\0\0\0\0\0\0\0"               /* version */
+                                "\xff\xff\xff\xff\xff\xff\xff\xff" /* time */
+                                "0123456789abcdef"                 /* fingerprint */
+                                "state";
+    struct stele_snapshot snapshot = {
+        .version = 2, .fingerprint = "0123456789abcde", .state = support_slice("state"), .time = -1};
+
+    (void)state;
+    snapshot.fingerprint[15] = 'f';
+    assert_int_equal(stele__sqlite_snapshot_checksum(7, &snapshot), XXH3_64bits(bytes, sizeof(bytes) - 1));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -111,6 +163,9 @@ int main(void)
         support_test(the_checksum_of_an_event_is_over_its_drawn_bytes),
         support_test(a_text_id_and_an_absent_payload_have_their_flags),
         support_test(long_and_short_rows_are_summed_alike),
+        support_test(the_checksum_of_a_command_is_over_its_drawn_bytes),
+        support_test(the_checksum_of_an_accepted_command_with_a_uuid_has_no_flags),
+        support_test(the_checksum_of_a_snapshot_is_over_its_drawn_bytes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
