@@ -11,6 +11,7 @@ EXTRA_DIST += \
 	docs/dependencies.md \
 	docs/file-format.md \
 	docs/hooks.md \
+	docs/operating.md \
 	docs/reliability.md \
 	docs/snapshots.md \
 	docs/stores.md

@@ -14,9 +14,12 @@ stele_HEADERS = \
 	include/stele/log.h \
 	include/stele/memory.h \
 	include/stele/message.h \
+	include/stele/operations.h \
 	include/stele/store.h \
 	include/stele/type.h \
 	include/stele/uuid.h
 
 stelespidir = $(includedir)/stele/spi
-stelespi_HEADERS = include/stele/spi/store.h
+stelespi_HEADERS = \
+	include/stele/spi/operations.h \
+	include/stele/spi/store.h

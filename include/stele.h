@@ -14,6 +14,7 @@
 #include <stele/log.h>
 #include <stele/memory.h>
 #include <stele/message.h>
+#include <stele/operations.h>
 #include <stele/store.h>
 #include <stele/type.h>
 #include <stele/uuid.h>

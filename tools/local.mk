@@ -9,8 +9,10 @@ tools_stele_stele_SOURCES = \
 	tools/stele/append.c \
 	tools/stele/args.c \
 	tools/stele/args.h \
+	tools/stele/backup.c \
 	tools/stele/batch.c \
 	tools/stele/batch.h \
+	tools/stele/compact.c \
 	tools/stele/diagnostics.c \
 	tools/stele/diagnostics.h \
 	tools/stele/events.c \
@@ -28,12 +30,14 @@ tools_stele_stele_SOURCES = \
 	tools/stele/safe.c \
 	tools/stele/safe.h \
 	tools/stele/show.c \
+	tools/stele/sql.c \
 	tools/stele/stats.c \
 	tools/stele/streams.c \
 	tools/stele/table.c \
 	tools/stele/table.h \
 	tools/stele/tool.c \
 	tools/stele/tool.h \
+	tools/stele/trace.c \
 	tools/stele/verify.c
 tools_stele_stele_CPPFLAGS = $(public_cppflags)
 tools_stele_stele_LDADD = $(public_ldadd)

@@ -13,6 +13,7 @@ libstele_core_la_SOURCES += \
 	lib/store/later.h \
 	lib/store/ledger.c \
 	lib/store/ledger.h \
+	lib/store/operations.c \
 	lib/store/queue.c \
 	lib/store/queue.h \
 	lib/store/record.c \

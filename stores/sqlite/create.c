@@ -9,7 +9,7 @@
  * the one. Behind a VFS of the user's own nothing can be renamed: there the
  * store is made in place.
  */
-#include "sqlite/sqlite.h"
+#include "sqlite/operations.h"
 
 #include "base/error.h"
 
@@ -89,7 +89,7 @@ static stele_status fill(const struct sqlite_store *store, const char *path, ste
 
 /* --- Under another name ------------------------------------------------------------- */
 
-static stele_status name_temporary(const char *path, char temporary[PATH_MAX], stele_error **error)
+stele_status stele__sqlite_name_temporary(const char *path, char temporary[PATH_MAX], stele_error **error)
 {
     const char *name = strrchr(path, '/') + 1;
     const struct stele_uuid random = stele_uuid_new();
@@ -103,7 +103,7 @@ static stele_status name_temporary(const char *path, char temporary[PATH_MAX], s
 }
 
 /* Made before SQLite opens it, for its permissions, which the log inherits. */
-static stele_status make_file(const char *path, const char *temporary, stele_error **error)
+stele_status stele__sqlite_make_temporary(const char *path, const char *temporary, stele_error **error)
 {
     const int file = open(temporary, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
 
@@ -114,7 +114,7 @@ static stele_status make_file(const char *path, const char *temporary, stele_err
 }
 
 /* Give the file its name, if it is free. EEXIST if it is not. */
-static int rename_new(const char *from, const char *to)
+int stele__sqlite_rename_new(const char *from, const char *to)
 {
     struct stat facts;
 
@@ -130,7 +130,7 @@ static int rename_new(const char *from, const char *to)
     return rename(from, to) == 0 ? 0 : errno;
 }
 
-static stele_status sync_folder(const char *path, stele_error **error)
+stele_status stele__sqlite_sync_folder(const char *path, stele_error **error)
 {
     char folder[PATH_MAX];
     const size_t length = (size_t)(strrchr(path, '/') - path);
@@ -158,21 +158,40 @@ static bool log_is_left(const char *temporary)
     return stat(log, &facts) == 0 && facts.st_size > 0;
 }
 
+stele_status stele__sqlite_check_beside(const char *path, stele_error **error)
+{
+    static const char *const suffixes[] = {"-wal", "-journal"};
+    char beside[PATH_MAX + 16];
+    struct stat facts;
+
+    for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+        snprintf(beside, sizeof(beside), "%s%s", path, suffixes[i]);
+        if (lstat(beside, &facts) != 0 || facts.st_size == 0)
+            continue;
+        stele__fail(error, STELE_INVALID,
+                    "%s: the log of a store that is not there, which would be played over a new one: move it away",
+                    beside);
+        stele__error_add(error, "path", "%s", path);
+        return STELE_INVALID;
+    }
+    return STELE_OK;
+}
+
 static stele_status publish(const struct sqlite_store *store, const char *temporary, stele_error **error)
 {
     int code;
 
     if (log_is_left(temporary))
         return stele__fail(error, STELE_IO, "%s: cannot create it: its log was not closed", store->path);
-    code = rename_new(temporary, store->path);
+    code = stele__sqlite_rename_new(temporary, store->path);
     if (code == EEXIST)
         return STELE_OK;
     if (code)
         return stele__sqlite_fail_system(store->path, code, "create it", error);
-    return sync_folder(store->path, error);
+    return stele__sqlite_sync_folder(store->path, error);
 }
 
-static void remove_temporary(const char *temporary)
+void stele__sqlite_remove_temporary(const char *temporary)
 {
     static const char *const suffixes[] = {"", "-wal", "-shm", "-journal"};
     char path[PATH_MAX + 16];
@@ -190,14 +209,16 @@ stele_status stele__sqlite_create(const struct sqlite_store *store, stele_error 
 
     if (store->vfs)
         return fill(store, store->path, error);
-    status = name_temporary(store->path, temporary, error);
+    status = stele__sqlite_check_beside(store->path, error);
     if (status == STELE_OK)
-        status = make_file(store->path, temporary, error);
+        status = stele__sqlite_name_temporary(store->path, temporary, error);
+    if (status == STELE_OK)
+        status = stele__sqlite_make_temporary(store->path, temporary, error);
     if (status != STELE_OK)
         return status;
     status = fill(store, temporary, error);
     if (status == STELE_OK)
         status = publish(store, temporary, error);
-    remove_temporary(temporary);
+    stele__sqlite_remove_temporary(temporary);
     return status;
 }

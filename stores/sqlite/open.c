@@ -8,7 +8,7 @@
  * failed. Before anything is appended behind it, it is moved into the file and
  * cut, so that no page a failed sync has lost is relied on (contract D3).
  */
-#include "sqlite/sqlite.h"
+#include "sqlite/operations.h"
 
 #include "base/error.h"
 #include "base/log.h"
@@ -397,4 +397,5 @@ const struct stele_store_ops stele__sqlite_ops = {
     .load_snapshot = stele__sqlite_load_snapshot,
     .save_snapshot = stele__sqlite_save_snapshot,
     .drop_snapshot = stele__sqlite_drop_snapshot,
+    .operations = &stele__sqlite_operations,
 };

@@ -46,6 +46,10 @@ status=0
 if [ -e "$libdir/libstele.so" ]; then
     runs shared "$(pkg-config --define-variable=prefix="$prefix" --libs stele)" || status=1
 fi
+if [ -e "$libdir/libstele.so" ] && [ ! -e "$libdir/stele/stele_sqlite.so" ]; then
+    echo "the extension is not installed"
+    status=1
+fi
 if [ -e "$libdir/libstele.a" ]; then
     runs static "$libdir/libstele.a $(pkg-config --libs sqlite3 uuid jansson libxxhash) -pthread" || status=1
 fi

@@ -162,8 +162,9 @@ static void the_line_without_a_command_or_with_another_is_wrong_usage(void **sta
 static void help_and_version_are_on_standard_output(void **state)
 {
     (void)state;
-    static const char *const commands[] = {"append", "read",   "log",   "streams", "show",
-                                           "export", "import", "stats", "verify",  "version"};
+    static const char *const commands[] = {"append",  "read",  "log",    "streams", "show",    "export",
+                                           "import",  "stats", "verify", "backup",  "restore", "compact",
+                                           "upgrade", "trace", "sql",    "version"};
     cli("--help");
     assert_cli(0);
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)

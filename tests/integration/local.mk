@@ -5,11 +5,13 @@ test_programs += \
 	tests/integration/cli_append_test \
 	tests/integration/cli_faults_test \
 	tests/integration/cli_import_test \
+	tests/integration/cli_operations_test \
 	tests/integration/cli_read_test \
 	tests/integration/cli_terminal_test
 test_scripts += \
 	tests/integration/cli_completion.sh \
 	tests/integration/cli_man.sh \
+	tests/integration/extension.sh \
 	tests/integration/readme.sh
 endif
 cli_test_support = tests/integration/cli.c tests/integration/cli.h
@@ -19,6 +21,8 @@ tests_integration_cli_faults_test_SOURCES = tests/integration/cli_faults_test.c 
 tests_integration_cli_faults_test_LDADD = $(test_ldadd)
 tests_integration_cli_import_test_SOURCES = tests/integration/cli_import_test.c $(cli_test_support)
 tests_integration_cli_import_test_LDADD = $(test_ldadd)
+tests_integration_cli_operations_test_SOURCES = tests/integration/cli_operations_test.c $(cli_test_support)
+tests_integration_cli_operations_test_LDADD = $(test_ldadd)
 tests_integration_cli_read_test_SOURCES = tests/integration/cli_read_test.c $(cli_test_support)
 tests_integration_cli_read_test_LDADD = $(test_ldadd)
 tests_integration_cli_terminal_test_SOURCES = tests/integration/cli_terminal_test.c $(cli_test_support)
@@ -26,6 +30,7 @@ tests_integration_cli_terminal_test_LDADD = $(test_ldadd)
 EXTRA_DIST += \
 	tests/integration/cli_completion.sh \
 	tests/integration/cli_man.sh \
+	tests/integration/extension.sh \
 	tests/integration/readme.sh
 
 # The bank against a model of it.

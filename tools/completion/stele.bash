@@ -8,7 +8,7 @@ _stele_streams() {
 
 _stele() {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-    local commands='append read log streams show export import stats verify version help'
+    local commands='append read log streams show export import stats verify backup restore compact upgrade trace sql version help'
     local common='--help --usage --version'
     local reading='--after --limit --reverse --type --until --json'
     COMPREPLY=()
@@ -25,7 +25,7 @@ _stele() {
         return
         ;;
     --after | --limit | -n | --type | -t | --until | --category | --id | --source | --subject | --time | \
-        --correlation | --causation | --stream | -s | --batch-size | --expect-head)
+        --correlation | --causation | --stream | -s | --batch-size | --expect-head | --timeout)
         # `show --id` is a switch; all others want a value that only the user knows.
         [ "$command $previous" = 'show --id' ] || return
         ;;
@@ -42,6 +42,9 @@ _stele() {
         import) options+=' --stream --skip-bad --batch-size' ;;
         stats) options+=' --json' ;;
         verify) options+=' --expect-head --json' ;;
+        backup | restore) options+=' --force --json' ;;
+        trace) options+=' --json' ;;
+        sql) options+=' --timeout --json --csv' ;;
         esac
         mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")
         return
@@ -53,7 +56,7 @@ _stele() {
         word=${COMP_WORDS[index]}
         case $word in
         --expect | -e | --after | --limit | -n | --type | -t | --until | --category | --source | --subject | --time | \
-            --correlation | --causation | --stream | -s | --batch-size | --expect-head)
+            --correlation | --causation | --stream | -s | --batch-size | --expect-head | --timeout)
             index=$((index + 1))
             ;;
         --id) [ "$command" = show ] || index=$((index + 1)) ;;
@@ -65,7 +68,7 @@ _stele() {
     case "$command ${#places[@]}" in
     'help 0') mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$current") ;;
     'append 1' | 'read 1') mapfile -t COMPREPLY < <(compgen -W "$(_stele_streams "${places[0]}")" -- "$current") ;;
-    *' 0' | 'export 1' | 'import 1')
+    *' 0' | 'export 1' | 'import 1' | 'backup 1' | 'restore 1')
         compopt -o filenames 2>/dev/null
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
         ;;

@@ -74,7 +74,7 @@ stele_status events_payload(const stele_message *event, stele_arena *arena, stru
     return STELE_OK;
 }
 
-stele_status events_json_line(const stele_message *event, stele_arena *arena, stele_error **error)
+stele_status events_json(const stele_message *event, stele_arena *arena, const char *end, stele_error **error)
 {
     struct stele_cloudevent_options options = STELE_OPTIONS_INIT(struct stele_cloudevent_options);
     options.subject_from_stream = true;
@@ -89,8 +89,13 @@ stele_status events_json_line(const stele_message *event, stele_arena *arena, st
         line = (struct stele_slice){harmless, extent.size};
     }
     output_bytes(line.data, line.size);
-    output_bytes("\n", 1);
+    output_text(end);
     return STELE_OK;
+}
+
+stele_status events_json_line(const stele_message *event, stele_arena *arena, stele_error **error)
+{
+    return events_json(event, arena, "\n", error);
 }
 
 static stele_status add_row(struct events *events, const stele_message *event, stele_error **error)

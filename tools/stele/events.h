@@ -24,7 +24,9 @@ void events_free(struct events *events);
 stele_status events_payload(const stele_message *event, stele_arena *arena, struct stele_slice *out,
                             stele_error **error);
 
-/* One CloudEvent and a line feed on standard output; on a terminal with control characters escaped. */
+/* One CloudEvent, and `end` behind it, on standard output; on a terminal with control characters escaped. */
+stele_status events_json(const stele_message *event, stele_arena *arena, const char *end, stele_error **error);
+/* The same with a line feed as `end`. */
 stele_status events_json_line(const stele_message *event, stele_arena *arena, stele_error **error);
 
 #endif

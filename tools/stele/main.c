@@ -26,6 +26,12 @@ static const struct tool_command commands[] = {
     {"import", "DB [FILE]", "Take in CloudEvents, one a line", command_import},
     {"stats", "DB", "Show the store in numbers", command_stats},
     {"verify", "DB", "Check everything that is stored", command_verify},
+    {"backup", "DB FILE", "Copy the store while it is used", command_backup},
+    {"restore", "BACKUP DB", "Make a store out of a backup", command_restore},
+    {"compact", "DB", "Rebuild the file without free space", command_compact},
+    {"upgrade", "DB", "Bring the file to the newest format", command_upgrade},
+    {"trace", "DB CORRELATION", "Show which event caused which", command_trace},
+    {"sql", "DB SQL", "Ask a question in SQL", command_sql},
     {"version", "", "Show the version", command_version},
 };
 

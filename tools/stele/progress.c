@@ -38,10 +38,12 @@ void progress_show(struct progress *progress, uint64_t events, uint64_t done, ui
     if (!progress->shown || (progress->standing && time - progress->written < second / 10))
         return;
     const double elapsed = (double)(time - progress->started) / (double)second;
-    fprintf(stderr, "\r\033[K%" PRIu64 " events", events);
+    fputs("\r\033[K", stderr);
+    if (events > 0)
+        fprintf(stderr, "%" PRIu64 " events", events);
     if (total > 0)
-        fprintf(stderr, ", %.0f %%", 100.0 * (double)done / (double)total);
-    if (elapsed > 0)
+        fprintf(stderr, "%s%.0f %%", events > 0 ? ", " : "", 100.0 * (double)done / (double)total);
+    if (events > 0 && elapsed > 0)
         fprintf(stderr, ", %.0f a second", (double)events / elapsed);
     if (total > done && done > 0)
         write_left((uint64_t)(elapsed * (double)(total - done) / (double)done));

@@ -16,7 +16,7 @@ struct progress {
 
 void progress_start(struct progress *progress);
 
-/* `events` so far; `done` of `total` of the work, in any unit; a total of 0 is unknown. */
+/* `events` so far, 0 if it is not events that count; `done` of `total` of the work, in any unit; a total of 0 is unknown. */
 void progress_show(struct progress *progress, uint64_t events, uint64_t done, uint64_t total);
 
 /* Remove the line, to write something else. */

@@ -10,7 +10,7 @@
 
 #include <stele/base.h>
 
-enum { TABLE_COLUMNS_MAX = 8 };
+enum { TABLE_COLUMNS_MAX = 100 };
 
 struct table_column {
     const char *title;

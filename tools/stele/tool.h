@@ -36,6 +36,12 @@ int command_export(int argc, char **argv);
 int command_import(int argc, char **argv);
 int command_stats(int argc, char **argv);
 int command_verify(int argc, char **argv);
+int command_backup(int argc, char **argv);
+int command_restore(int argc, char **argv);
+int command_compact(int argc, char **argv);
+int command_upgrade(int argc, char **argv);
+int command_trace(int argc, char **argv);
+int command_sql(int argc, char **argv);
 int command_version(int argc, char **argv);
 
 /* Write `stele: COMMAND: text` to standard error, one line, harmless to a terminal. */

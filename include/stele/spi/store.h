@@ -131,6 +131,7 @@ struct stele_open_request {
 };
 
 struct stele_store_ops;
+struct stele_store_operations; /* stele/spi/operations.h */
 
 /* What every backend's handle begins with. */
 struct stele_backend {
@@ -141,7 +142,7 @@ struct stele_backend {
  * The functions of a backend. All may block. Except where said, each may be
  * called by any number of threads at once; the backend takes its own locks and
  * holds none while it calls a visitor that would keep a writer waiting.
- * Errors are those of the front's function; all slots are required.
+ * Errors are those of the front's function; all slots are required, but for `operations`.
  */
 struct stele_store_ops {
     size_t size;        /* of this struct */
@@ -220,6 +221,9 @@ struct stele_store_ops {
 
     /* Delete a stream's snapshot, or with an absent `stream` every one. Same thread rule. */
     stele_status (*drop_snapshot)(struct stele_backend *backend, struct stele_slice stream, stele_error **error);
+
+    /* Copies, compaction, sizes, SQL. Optional: NULL, or a table whose slots are each optional. */
+    const struct stele_store_operations *operations;
 };
 
 /*

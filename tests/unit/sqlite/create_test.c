@@ -51,6 +51,21 @@ static void D4_the_log_beside_it_is_its_owners_too(void **state)
     stele_store_close(store);
 }
 
+/* It would be played over the new store. */
+static void D4_no_store_is_made_beside_the_log_of_another(void **state)
+{
+    stele_store *store = NULL;
+    stele_error *error = NULL;
+
+    (void)state;
+    fixture_save(fixture_log(), "commits of a store that was deleted", 35);
+    assert_failure(STELE_INVALID, fixture_try(STELE_OPEN_CREATE, NULL, &store, &error), error);
+    assert_message(error, "move it away");
+    stele_error_free(error);
+    assert_int_equal(fixture_files(), 1);
+    assert_int_equal(fixture_size(fixture_log()), 35);
+}
+
 static void D4_a_new_store_is_synced_whatever_the_parameters_say(void **state)
 {
     stele_store *store = NULL;
@@ -228,6 +243,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         test(D4_a_closed_new_store_is_one_file_of_its_owner),
         test(D4_the_log_beside_it_is_its_owners_too),
+        test(D4_no_store_is_made_beside_the_log_of_another),
         test(D4_a_new_store_is_synced_whatever_the_parameters_say),
         test(D4_each_failing_write_leaves_a_whole_store_or_none),
         test(D4_each_failing_change_leaves_a_whole_store_or_none),

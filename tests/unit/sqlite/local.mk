@@ -4,6 +4,7 @@ sqlite_tests = \
 	tests/unit/sqlite/checkpoint_test \
 	tests/unit/sqlite/checksum_test \
 	tests/unit/sqlite/commit_test \
+	tests/unit/sqlite/copy_test \
 	tests/unit/sqlite/create_test \
 	tests/unit/sqlite/damage_test \
 	tests/unit/sqlite/ledger_test \
@@ -11,6 +12,7 @@ sqlite_tests = \
 	tests/unit/sqlite/process_test \
 	tests/unit/sqlite/read_test \
 	tests/unit/sqlite/schema_test \
+	tests/unit/sqlite/sql_test \
 	tests/unit/sqlite/wait_test \
 	tests/unit/sqlite/wal_test
 
@@ -33,6 +35,8 @@ tests_unit_sqlite_checksum_test_SOURCES = tests/unit/sqlite/checksum_test.c
 tests_unit_sqlite_checksum_test_LDADD = $(sqlite_test_ldadd)
 tests_unit_sqlite_commit_test_SOURCES = tests/unit/sqlite/commit_test.c
 tests_unit_sqlite_commit_test_LDADD = $(sqlite_test_ldadd)
+tests_unit_sqlite_copy_test_SOURCES = tests/unit/sqlite/copy_test.c
+tests_unit_sqlite_copy_test_LDADD = $(sqlite_test_ldadd)
 tests_unit_sqlite_create_test_SOURCES = tests/unit/sqlite/create_test.c
 tests_unit_sqlite_create_test_LDADD = $(sqlite_test_ldadd)
 tests_unit_sqlite_damage_test_SOURCES = tests/unit/sqlite/damage_test.c
@@ -47,6 +51,8 @@ tests_unit_sqlite_read_test_SOURCES = tests/unit/sqlite/read_test.c
 tests_unit_sqlite_read_test_LDADD = $(sqlite_test_ldadd)
 tests_unit_sqlite_schema_test_SOURCES = tests/unit/sqlite/schema_test.c
 tests_unit_sqlite_schema_test_LDADD = $(sqlite_test_ldadd)
+tests_unit_sqlite_sql_test_SOURCES = tests/unit/sqlite/sql_test.c
+tests_unit_sqlite_sql_test_LDADD = $(sqlite_test_ldadd)
 tests_unit_sqlite_wait_test_SOURCES = tests/unit/sqlite/wait_test.c
 tests_unit_sqlite_wait_test_LDADD = $(sqlite_test_ldadd)
 tests_unit_sqlite_wal_test_SOURCES = tests/unit/sqlite/wal_test.c
