@@ -14,6 +14,9 @@ include tests/build/local.mk
 # Programs whose tests use threads: these run under ThreadSanitizer too (`make check-threads`).
 thread_tests = \
 	tests/crash/race_test \
+	tests/unit/aggregate/cache_test \
+	tests/unit/aggregate/hooks_test \
+	tests/unit/aggregate/snapshot_test \
 	tests/unit/base/futex_portable_test \
 	tests/unit/base/futex_test \
 	tests/unit/base/memory_test \

@@ -416,6 +416,7 @@ static void E3_a_row_that_is_damaged_is_discarded_counted_and_replaced(void **st
     longer.ops.load_snapshot = fail_damaged;
     store->ops = &longer.ops;
     assert_total(repository, "basket-1", 12, sum_to(12));
+    basket_drain(store);
     store->ops = longer.real;
     assert_discards(0, 1, 0, repository);
     assert_int_equal(12, stored_of(store, "basket-1").version);
