@@ -15,7 +15,10 @@ include tests/build/local.mk
 thread_tests = \
 	tests/contract/contract_test \
 	tests/crash/race_test \
+	tests/unit/aggregate/cache_test \
+	tests/unit/aggregate/hooks_test \
 	tests/unit/aggregate/remember_test \
+	tests/unit/aggregate/snapshot_test \
 	tests/unit/base/futex_portable_test \
 	tests/unit/base/futex_test \
 	tests/unit/base/memory_test \

@@ -339,7 +339,8 @@ static void what_was_decided_beside_a_rejection_is_not_kept(void **state)
     basket_append(store, "basket-2", &capped_type, &(const struct capped){.ceiling = {.value = 1, .present = true}}, 0);
     for (int i = 0; i < 2; i++)
         assert_status(STELE_REJECTED, stele_execute_all(both, 2, NULL, NULL, &error), error);
-    assert_total(repository, "basket-1", 1, 1);
+    /* Versions 2 and 3 become other events than those that were decided. */
+    basket_drain(store);
     basket_fill(store, "basket-1", 3);
     assert_total(repository, "basket-1", 4, 10);
     basket_drain(store);

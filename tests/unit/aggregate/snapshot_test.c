@@ -348,6 +348,7 @@ struct longer {
     const struct stele_store_ops *real;
     struct stele_backend *backend;
     uint64_t more;
+    int drops;
 };
 
 static struct longer longer;
@@ -372,6 +373,12 @@ static stele_status load_longer(struct stele_backend *backend, struct stele_slic
     return longer.real->load_snapshot(backend, stream, pass_longer, &passing, error);
 }
 
+static stele_status count_drop(struct stele_backend *backend, struct stele_slice stream, stele_error **error)
+{
+    longer.drops++;
+    return longer.real->drop_snapshot(backend, stream, error);
+}
+
 static void E3_a_snapshot_beyond_the_stream_is_discarded_counted_and_replaced(void **state)
 {
     (void)state;
@@ -382,6 +389,7 @@ static void E3_a_snapshot_beyond_the_stream_is_discarded_counted_and_replaced(vo
     basket_drain(store);
     longer = (struct longer){.ops = *store->ops, .real = store->ops, .more = 1};
     longer.ops.load_snapshot = load_longer;
+    longer.ops.drop_snapshot = count_drop;
     store->ops = &longer.ops;
     assert_total(repository, "basket-1", 12, sum_to(12));
     assert_discards(0, 0, 1, repository);
@@ -389,6 +397,7 @@ static void E3_a_snapshot_beyond_the_stream_is_discarded_counted_and_replaced(vo
     longer.more = 0;
     assert_int_equal(12, stored_of(store, "basket-1").version);
     assert_int_equal(2, basket_stats(repository).snapshots_saved);
+    assert_int_equal(1, longer.drops); /* or the newer one would stay */
     assert_total(repository, "basket-1", 12, sum_to(12));
     assert_int_equal(24, basket_stats(repository).events_folded);
     assert_discards(0, 0, 1, repository);
@@ -416,6 +425,7 @@ static void E3_a_row_that_is_damaged_is_discarded_counted_and_replaced(void **st
     longer.ops.load_snapshot = fail_damaged;
     store->ops = &longer.ops;
     assert_total(repository, "basket-1", 12, sum_to(12));
+    basket_drain(store);
     store->ops = longer.real;
     assert_discards(0, 1, 0, repository);
     assert_int_equal(12, stored_of(store, "basket-1").version);
