@@ -346,11 +346,15 @@ static bool marks_last(struct sqlite_connection *connection)
 static enum outcome commit(struct group *group)
 {
     struct sqlite_writer *writer = group->writer;
+    stele_status status;
     int code;
 
     /* A failure on the way may have ended the transaction behind our back. */
     if (sqlite3_get_autocommit(writer->connection->db))
         return fail_group(group, SQLITE_IOERR, "write: the transaction was rolled back");
+    status = stele__sqlite_check_files_often(group->store, &group->cause);
+    if (status != STELE_OK)
+        return refuse(group, status);
     code = stele__sqlite_run(writer->connection, STATEMENT_COMMIT);
     if (code == SQLITE_OK) {
         writer->committed_head = writer->head;

@@ -183,6 +183,18 @@ static void remove_temporary(const char *temporary)
     }
 }
 
+/* SQLite would play a log that lies there into the new store. Unless the store is there by now, made by another. */
+static stele_status refuse_foreign_log(const struct sqlite_store *store, stele_error **error)
+{
+    struct stat facts;
+
+    if (stele__sqlite_log_size(store) == 0 || lstat(store->path, &facts) == 0)
+        return STELE_OK;
+    return stele__fail(error, STELE_CORRUPT,
+                       "%s: the file is missing, but its log is there: put the file back or move the log away",
+                       store->path);
+}
+
 stele_status stele__sqlite_create(const struct sqlite_store *store, stele_error **error)
 {
     char temporary[PATH_MAX];
@@ -190,7 +202,9 @@ stele_status stele__sqlite_create(const struct sqlite_store *store, stele_error 
 
     if (store->vfs)
         return fill(store, store->path, error);
-    status = name_temporary(store->path, temporary, error);
+    status = refuse_foreign_log(store, error);
+    if (status == STELE_OK)
+        status = name_temporary(store->path, temporary, error);
     if (status == STELE_OK)
         status = make_file(store->path, temporary, error);
     if (status != STELE_OK)
