@@ -22,10 +22,10 @@
 #define MILLISECOND INT64_C(1000000)
 
 enum {
-    LONG = 2,              /* times its length: the log is begun anew even if readers must be waited for */
-    VERY_LONG = 4,         /* and it is cut */
-    PATIENCE_READERS = 50, /* ms that they are waited for */
-    RENEW_BYTES = 16384    /* of the log in one go */
+    LONG = 2,               /* times its length: the log is begun anew even if readers must be waited for */
+    VERY_LONG = 4,          /* and it is cut */
+    PATIENCE_READERS = 100, /* ms that they are waited for */
+    RENEW_BYTES = 16384     /* of the log in one go */
 };
 
 static void note_failure(struct sqlite_store *store, int code)
@@ -76,6 +76,31 @@ static bool gave_up(int code)
     return (code & 0xff) == SQLITE_BUSY || code == SQLITE_INTERRUPT;
 }
 
+static int find_log(struct sqlite_connection *connection, sqlite3_file **out)
+{
+    const int code = sqlite3_file_control(connection->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, out);
+
+    return code == SQLITE_OK && (!*out || !(*out)->pMethods) ? SQLITE_IOERR : code;
+}
+
+/* SQLite does not sync the cut: without that, too, a power cut could bring the log back. */
+static int sync_log(struct sqlite_connection *connection)
+{
+    sqlite3_file *log = NULL;
+    const int code = find_log(connection, &log);
+
+    return code == SQLITE_OK ? log->pMethods->xSync(log, SQLITE_SYNC_NORMAL) : code;
+}
+
+static int truncate_log(struct sqlite_connection *connection, int64_t patience, bool *truncated)
+{
+    int pages = -1;
+    const int code = move_all(connection, SQLITE_CHECKPOINT_TRUNCATE, patience, &pages);
+
+    *truncated = code == SQLITE_OK && pages == 0;
+    return *truncated ? sync_log(connection) : code;
+}
+
 /*
  * With readers that come and go without a pause there is never a moment without
  * one, and the log would grow for ever: each commit finds it in use and goes on
@@ -83,10 +108,12 @@ static bool gave_up(int code)
  */
 static int restart_log(struct sqlite_store *store)
 {
-    const bool cut = store->writer.log_pages / VERY_LONG >= store->checkpoint_pages;
-    const int mode = cut ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_RESTART;
+    const int64_t patience = PATIENCE_READERS * MILLISECOND;
+    bool truncated = false;
 
-    return move_all(store->checkpointer, mode, PATIENCE_READERS * MILLISECOND, NULL);
+    if (store->writer.log_pages / VERY_LONG >= store->checkpoint_pages)
+        return truncate_log(store->checkpointer, patience, &truncated);
+    return move_all(store->checkpointer, SQLITE_CHECKPOINT_RESTART, patience, NULL);
 }
 
 /* Until the log begins anew: the longer it is, the longer until it is worth another try. */
@@ -120,13 +147,6 @@ void stele__sqlite_note_log(struct sqlite_store *store, int pages)
     if (pages <= store->writer.log_pages)
         store->writer.checkpoint_at = store->checkpoint_pages;
     store->writer.log_pages = pages;
-}
-
-static int find_log(struct sqlite_connection *connection, sqlite3_file **out)
-{
-    const int code = sqlite3_file_control(connection->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, out);
-
-    return code == SQLITE_OK && (!*out || !(*out)->pMethods) ? SQLITE_IOERR : code;
 }
 
 /*
@@ -171,24 +191,6 @@ static int renew_log_alone(struct sqlite_store *store, int64_t patience)
     code = renew_log(connection);
     stele__sqlite_run(connection, STATEMENT_ROLLBACK);
     return code;
-}
-
-/* SQLite does not sync the cut: without that, too, a power cut could bring the log back. */
-static int sync_log(struct sqlite_connection *connection)
-{
-    sqlite3_file *log = NULL;
-    const int code = find_log(connection, &log);
-
-    return code == SQLITE_OK ? log->pMethods->xSync(log, SQLITE_SYNC_NORMAL) : code;
-}
-
-static int truncate_log(struct sqlite_connection *connection, int64_t patience, bool *truncated)
-{
-    int pages = -1;
-    const int code = move_all(connection, SQLITE_CHECKPOINT_TRUNCATE, patience, &pages);
-
-    *truncated = code == SQLITE_OK && pages == 0;
-    return *truncated ? sync_log(connection) : code;
 }
 
 stele_status stele__sqlite_truncate_log(struct sqlite_store *store, int64_t patience, bool *truncated,
