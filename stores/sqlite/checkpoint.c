@@ -19,9 +19,13 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#define MILLISECOND INT64_C(1000000)
+
 enum {
-    RETRY_PAGES = 1000, /* how far the log grows before an incomplete checkpoint is tried again */
-    RENEW_BYTES = 16384 /* of the log in one go */
+    LONG = 2,               /* times its length: the log is begun anew even if readers must be waited for */
+    VERY_LONG = 4,          /* and it is cut */
+    PATIENCE_READERS = 100, /* ms that they are waited for */
+    RENEW_BYTES = 16384     /* of the log in one go */
 };
 
 static void note_failure(struct sqlite_store *store, int code)
@@ -31,37 +35,45 @@ static void note_failure(struct sqlite_store *store, int code)
         atomic_store(&store->poisoned, true);
 }
 
-/* True if all of the log is in the file. */
-static bool move_log(struct sqlite_store *store)
+/* Move what no reader needs, without waiting for anybody; SQLITE_BUSY if somebody else is at it. */
+static int move_log(struct sqlite_store *store)
 {
-    int pages = -1;
-    int moved = -1;
-    int code = sqlite3_wal_checkpoint_v2(store->checkpointer->db, "main", SQLITE_CHECKPOINT_PASSIVE, &pages, &moved);
-
-    /* Busy: another process is checkpointing. */
-    if (code != SQLITE_OK && code != SQLITE_BUSY)
-        note_failure(store, code);
-    return code == SQLITE_OK && pages > 0 && moved == pages;
-}
-
-void stele__sqlite_checkpoint(struct sqlite_store *store)
-{
-    struct sqlite_writer *writer = &store->writer;
-    const int64_t patience = writer->connection->busy_limit;
-    bool complete;
+    struct sqlite_connection *writer = store->writer.connection;
+    const int64_t patience = writer->busy_limit;
     int code;
 
-    if (writer->log_pages < writer->checkpoint_at)
-        return;
     /* What is committed is not acknowledged yet: if another process holds the lock, the next commit will do. */
-    writer->connection->busy_limit = 0;
-    code = stele__sqlite_run(writer->connection, STATEMENT_BEGIN);
-    writer->connection->busy_limit = patience;
+    writer->busy_limit = 0;
+    code = stele__sqlite_run(writer, STATEMENT_BEGIN);
+    writer->busy_limit = patience;
     if (code != SQLITE_OK)
-        return;
-    complete = move_log(store);
-    stele__sqlite_run(writer->connection, STATEMENT_ROLLBACK);
-    writer->checkpoint_at = complete ? store->checkpoint_pages : writer->log_pages + RETRY_PAGES;
+        return SQLITE_BUSY;
+    code = sqlite3_wal_checkpoint_v2(store->checkpointer->db, "main", SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    stele__sqlite_run(writer, STATEMENT_ROLLBACK);
+    return code;
+}
+
+/*
+ * Move the log under the write lock, waiting up to `patience` ns for that and
+ * for readers of older snapshots. To restart or to cut it, readers of its last
+ * snapshot are waited for as well; who comes meanwhile reads from the file.
+ */
+static int move_all(struct sqlite_connection *connection, int mode, int64_t patience, int *pages)
+{
+    const int64_t limit = connection->busy_limit;
+    int code;
+
+    connection->busy_limit = patience;
+    connection->interrupt_on_giving_up = true;
+    code = sqlite3_wal_checkpoint_v2(connection->db, "main", mode, pages, NULL);
+    connection->busy_limit = limit;
+    connection->interrupt_on_giving_up = false;
+    return code;
+}
+
+static bool gave_up(int code)
+{
+    return (code & 0xff) == SQLITE_BUSY || code == SQLITE_INTERRUPT;
 }
 
 static int find_log(struct sqlite_connection *connection, sqlite3_file **out)
@@ -69,6 +81,72 @@ static int find_log(struct sqlite_connection *connection, sqlite3_file **out)
     const int code = sqlite3_file_control(connection->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, out);
 
     return code == SQLITE_OK && (!*out || !(*out)->pMethods) ? SQLITE_IOERR : code;
+}
+
+/* SQLite does not sync the cut: without that, too, a power cut could bring the log back. */
+static int sync_log(struct sqlite_connection *connection)
+{
+    sqlite3_file *log = NULL;
+    const int code = find_log(connection, &log);
+
+    return code == SQLITE_OK ? log->pMethods->xSync(log, SQLITE_SYNC_NORMAL) : code;
+}
+
+static int truncate_log(struct sqlite_connection *connection, int64_t patience, bool *truncated)
+{
+    int pages = -1;
+    const int code = move_all(connection, SQLITE_CHECKPOINT_TRUNCATE, patience, &pages);
+
+    *truncated = code == SQLITE_OK && pages == 0;
+    return *truncated ? sync_log(connection) : code;
+}
+
+/*
+ * With readers that come and go without a pause there is never a moment without
+ * one, and the log would grow for ever: each commit finds it in use and goes on
+ * at its end. So commits wait for a moment, until those who read now have gone.
+ */
+static int restart_log(struct sqlite_store *store)
+{
+    const int64_t patience = PATIENCE_READERS * MILLISECOND;
+    bool truncated = false;
+
+    if (store->writer.log_pages / VERY_LONG >= store->checkpoint_pages)
+        return truncate_log(store->checkpointer, patience, &truncated);
+    return move_all(store->checkpointer, SQLITE_CHECKPOINT_RESTART, patience, NULL);
+}
+
+/* Until the log begins anew: the longer it is, the longer until it is worth another try. */
+static int next_length(const struct sqlite_store *store, int pages)
+{
+    const int longer = pages + pages / 4;
+    const int too_long = LONG * store->checkpoint_pages;
+
+    return pages < too_long && too_long < longer ? too_long : longer;
+}
+
+void stele__sqlite_checkpoint(struct sqlite_store *store)
+{
+    struct sqlite_writer *writer = &store->writer;
+    int code;
+
+    if (writer->log_pages < writer->checkpoint_at)
+        return;
+    code = move_log(store);
+    if ((code & 0xff) == SQLITE_BUSY)
+        return;
+    if (code == SQLITE_OK && writer->log_pages / LONG >= store->checkpoint_pages)
+        code = restart_log(store);
+    if (code != SQLITE_OK && !gave_up(code))
+        note_failure(store, code);
+    writer->checkpoint_at = next_length(store, writer->log_pages);
+}
+
+void stele__sqlite_note_log(struct sqlite_store *store, int pages)
+{
+    if (pages <= store->writer.log_pages)
+        store->writer.checkpoint_at = store->checkpoint_pages;
+    store->writer.log_pages = pages;
 }
 
 /*
@@ -115,31 +193,6 @@ static int renew_log_alone(struct sqlite_store *store, int64_t patience)
     return code;
 }
 
-/* SQLite does not sync the cut: without that, too, a power cut could bring the log back. */
-static int sync_log(struct sqlite_connection *connection)
-{
-    sqlite3_file *log = NULL;
-    const int code = find_log(connection, &log);
-
-    return code == SQLITE_OK ? log->pMethods->xSync(log, SQLITE_SYNC_NORMAL) : code;
-}
-
-static int truncate_log(struct sqlite_connection *connection, int64_t patience, bool *truncated)
-{
-    const int64_t limit = connection->busy_limit;
-    int pages = -1;
-    int moved = -1;
-    int code;
-
-    connection->busy_limit = patience;
-    connection->interrupt_on_giving_up = true;
-    code = sqlite3_wal_checkpoint_v2(connection->db, "main", SQLITE_CHECKPOINT_TRUNCATE, &pages, &moved);
-    connection->busy_limit = limit;
-    connection->interrupt_on_giving_up = false;
-    *truncated = code == SQLITE_OK && pages == 0;
-    return *truncated ? sync_log(connection) : code;
-}
-
 stele_status stele__sqlite_truncate_log(struct sqlite_store *store, int64_t patience, bool *truncated,
                                         stele_error **error)
 {
@@ -150,7 +203,7 @@ stele_status stele__sqlite_truncate_log(struct sqlite_store *store, int64_t pati
         return stele__sqlite_fail(store->writer.connection, code, "renew its log", error);
     if (code == SQLITE_OK)
         code = truncate_log(store->checkpointer, patience, truncated);
-    if (code == SQLITE_OK || (code & 0xff) == SQLITE_BUSY || code == SQLITE_INTERRUPT)
+    if (code == SQLITE_OK || gave_up(code))
         return STELE_OK;
     return stele__sqlite_fail(store->checkpointer, code, "move its log into it", error);
 }

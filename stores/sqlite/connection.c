@@ -33,10 +33,12 @@ static int wait_for_lock(void *context, int attempts)
     sqlite3_vfs *vfs = NULL;
     int pause = PAUSE_MAX;
 
-    if (attempts == 0)
+    if (attempts == 0) {
         connection->busy_since = now;
+        connection->busy_slept = 0;
+    }
     connection->busy_waited = now - connection->busy_since;
-    if (connection->busy_waited >= connection->busy_limit) {
+    if (connection->busy_waited >= connection->busy_limit || connection->busy_slept >= connection->busy_limit) {
         if (connection->interrupt_on_giving_up)
             sqlite3_interrupt(connection->db);
         return 0;
@@ -48,7 +50,7 @@ static int wait_for_lock(void *context, int attempts)
     sqlite3_file_control(connection->db, "main", SQLITE_FCNTL_VFS_POINTER, &vfs);
     if (!vfs)
         return 0;
-    vfs->xSleep(vfs, pause);
+    connection->busy_slept += vfs->xSleep(vfs, pause) * INT64_C(1000);
     return 1;
 }
 

@@ -166,13 +166,13 @@ stele_status stele__sqlite_check_beside(const char *path, stele_error **error)
 
     for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
         snprintf(beside, sizeof(beside), "%s%s", path, suffixes[i]);
-        if (lstat(beside, &facts) != 0 || facts.st_size == 0)
+        /* Unless the store is there by now, made by another. */
+        if (lstat(beside, &facts) != 0 || facts.st_size == 0 || lstat(path, &facts) == 0)
             continue;
-        stele__fail(error, STELE_INVALID,
-                    "%s: the log of a store that is not there, which would be played over a new one: move it away",
-                    beside);
+        stele__fail(error, STELE_CORRUPT,
+                    "%s: the file is missing, but its log is there: put the file back or move %s away", path, beside);
         stele__error_add(error, "path", "%s", path);
-        return STELE_INVALID;
+        return STELE_CORRUPT;
     }
     return STELE_OK;
 }

@@ -22,6 +22,9 @@
 
 #define JOURNAL "-journal"
 #define LOG "-wal"
+#define SHARED "-shm"
+
+enum { CHECK_PAUSE = 5000000 /* ns */ };
 
 /* --- Where it is ----------------------------------------------------------------- */
 
@@ -101,6 +104,8 @@ stele_status stele__sqlite_locate(struct sqlite_store *store, const char *locati
     status = join(location, "", &store->path, error);
     if (status == STELE_OK)
         status = join(location, LOG, &store->log_path, error);
+    if (status == STELE_OK)
+        status = join(location, SHARED, &store->shared_path, error);
     return status;
 }
 
@@ -230,4 +235,59 @@ stele_status stele__sqlite_check_size(const struct sqlite_store *store, struct s
         return STELE_OK;
     return stele__fail(error, STELE_CORRUPT, "%s: the file is cut short: it has %jd bytes of %jd", store->path,
                        (intmax_t)facts.st_size, (intmax_t)wanted);
+}
+
+/* --- Whether it is still there ------------------------------------------------------------- */
+
+static bool identify(const char *path, struct sqlite_file_identity *out)
+{
+    struct stat facts;
+
+    if (stat(path, &facts) != 0)
+        return false;
+    *out = (struct sqlite_file_identity){(uint64_t)facts.st_dev, (uint64_t)facts.st_ino};
+    return true;
+}
+
+void stele__sqlite_note_files(struct sqlite_store *store)
+{
+    if (store->vfs)
+        return;
+    identify(store->path, &store->files[0]);
+    identify(store->log_path, &store->files[1]);
+    identify(store->shared_path, &store->files[2]);
+}
+
+stele_status stele__sqlite_check_files(const struct sqlite_store *store, stele_error **error)
+{
+    const char *const paths[] = {store->path, store->log_path, store->shared_path};
+
+    for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+        const struct sqlite_file_identity *opened = &store->files[i];
+        struct sqlite_file_identity now;
+        bool found;
+
+        if (!opened->inode)
+            continue;
+        found = identify(paths[i], &now);
+        if (found && now.device == opened->device && now.inode == opened->inode)
+            continue;
+        stele__fail(error, STELE_IO, "%s was %s while the store was open: nothing more is written to it", paths[i],
+                    found ? "replaced by another file" : "removed");
+        stele__error_add(error, "path", "%s", store->path);
+        return STELE_IO;
+    }
+    return STELE_OK;
+}
+
+stele_status stele__sqlite_check_files_often(struct sqlite_store *store, stele_error **error)
+{
+    /* The system's clock: one of the user's own may stand still. */
+    const struct stele_clock *clock = stele_clock_system();
+    const int64_t now = clock->monotonic(clock->context);
+
+    if (now - store->files_checked < CHECK_PAUSE)
+        return STELE_OK;
+    store->files_checked = now;
+    return stele__sqlite_check_files(store, error);
 }

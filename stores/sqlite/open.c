@@ -129,11 +129,9 @@ struct sqlite_connect stele__sqlite_how(const struct sqlite_store *store, bool w
 
 static int note_log(void *context, sqlite3 *db, const char *name, int pages)
 {
-    struct sqlite_writer *writer = context;
-
     (void)db;
     (void)name;
-    writer->log_pages = pages;
+    stele__sqlite_note_log(context, pages);
     return SQLITE_OK;
 }
 
@@ -206,7 +204,7 @@ static stele_status connect_writer(struct sqlite_store *store, stele_error **err
     atomic_store(&store->format, version);
     if (status == STELE_OK && !store->uncut)
         status = stele__sqlite_bring_up(store, error);
-    sqlite3_wal_hook(writer->connection->db, note_log, writer);
+    sqlite3_wal_hook(writer->connection->db, note_log, store);
     return status;
 }
 
@@ -328,6 +326,7 @@ stele_status stele__sqlite_open(const struct stele_open_request *request, struct
         stele__sqlite_close(&store->base);
         return status;
     }
+    stele__sqlite_note_files(store);
     warn_of_network(store);
     say_opened(store);
     *out = &store->base;
@@ -346,20 +345,22 @@ static void close_with_log(struct sqlite_connection *connection)
  * The writer goes last: if no other process has the file open, its close moves
  * the log in, under SQLite's exclusive lock, and removes it. After a failed
  * commit the log is left for the next opening to judge, and that of a file
- * which was refused to whom it belongs.
+ * which was refused to whom it belongs, as is what lies where ours lay.
  */
 static void close_connections(struct sqlite_store *store)
 {
+    const bool ours = !store->path || stele__sqlite_check_files(store, NULL) == STELE_OK;
+
     while (store->pool) {
         struct sqlite_connection *connection = store->pool;
 
         store->pool = connection->next;
-        if (store->tidies)
+        if (store->tidies && ours)
             close_with_log(connection);
         stele__sqlite_disconnect(connection);
     }
     stele__sqlite_disconnect(store->checkpointer);
-    if (store->writer.connection && !store->leaves_log && !atomic_load(&store->poisoned))
+    if (store->writer.connection && !store->leaves_log && ours && !atomic_load(&store->poisoned))
         close_with_log(store->writer.connection);
     stele__sqlite_disconnect(store->writer.connection);
 }
@@ -376,6 +377,7 @@ void stele__sqlite_close(struct stele_backend *backend)
     stele__text_free(store->vfs);
     stele__free(store->path, store->path ? strlen(store->path) + 1 : 0);
     stele__free(store->log_path, store->log_path ? strlen(store->log_path) + 1 : 0);
+    stele__free(store->shared_path, store->shared_path ? strlen(store->shared_path) + 1 : 0);
     stele__free(store, sizeof(*store));
 }
 

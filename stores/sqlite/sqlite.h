@@ -112,6 +112,7 @@ struct sqlite_connection {
     int64_t busy_limit; /* ns */
     int64_t busy_since;
     int64_t busy_waited;            /* ns, of the last wait */
+    int64_t busy_slept;             /* ns, of these asleep: counts where the clock stands still */
     bool interrupt_on_giving_up;    /* see checkpoint.c */
     struct sqlite_connection *next; /* in the pool */
 };
@@ -269,10 +270,18 @@ struct sqlite_watch {
     int64_t alert_pause;
 };
 
+/* Which file a path led to; all zero: not known. */
+struct sqlite_file_identity {
+    uint64_t device, inode;
+};
+
 struct sqlite_store {
     struct stele_backend base;
     char *path; /* absolute, no symbolic links */
     char *log_path;
+    char *shared_path;                    /* of the memory that the processes share */
+    struct sqlite_file_identity files[3]; /* behind the three paths, when they were opened */
+    int64_t files_checked;                /* monotonic time of the last look; used under the front's gate */
     char *vfs;
     const struct stele_clock *clock;
     enum stele_open_mode mode;
@@ -321,6 +330,12 @@ stele_status stele__sqlite_inspect(const struct sqlite_store *store, stele_error
 /* Refuse a file that lacks its end. */
 stele_status stele__sqlite_check_size(const struct sqlite_store *store, struct sqlite_connection *connection,
                                       stele_error **error);
+/* Remember which files the connections have open. */
+void stele__sqlite_note_files(struct sqlite_store *store);
+/* STELE_IO if one of them was removed or replaced: what is written to it is lost. */
+stele_status stele__sqlite_check_files(const struct sqlite_store *store, stele_error **error);
+/* The same, but not again within a few milliseconds. */
+stele_status stele__sqlite_check_files_often(struct sqlite_store *store, stele_error **error);
 /* Scan the log and judge it (contract D5). */
 stele_status stele__sqlite_inspect_log(const struct sqlite_store *store, stele_error **error);
 /* Only scan it; a missing log has no commits. */
@@ -365,6 +380,8 @@ stele_status stele__sqlite_has_format(struct sqlite_store *store, struct sqlite_
 
 /* Move the log into the file under the write lock, if it has grown long. Never fails an append. */
 void stele__sqlite_checkpoint(struct sqlite_store *store);
+/* A commit of the writer has made the log so long. */
+void stele__sqlite_note_log(struct sqlite_store *store, int pages);
 /* Move all of it and cut it to nothing, waiting up to `patience` ns for others; `*truncated` says whether. */
 stele_status stele__sqlite_truncate_log(struct sqlite_store *store, int64_t patience, bool *truncated,
                                         stele_error **error);

@@ -91,6 +91,9 @@ stele_status stele__sqlite_commit(struct sqlite_store *store, bool *in_doubt, st
     /* A failure on the way may have ended the transaction behind our back. */
     if (sqlite3_get_autocommit(writer->connection->db))
         return stele__sqlite_fail(writer->connection, SQLITE_IOERR, "write: the transaction was rolled back", error);
+    status = stele__sqlite_check_files_often(store, error);
+    if (status != STELE_OK)
+        return status;
     code = stele__sqlite_run(writer->connection, STATEMENT_COMMIT);
     if (code == SQLITE_OK) {
         writer->committed_head = writer->head;

@@ -34,6 +34,11 @@ void check_set_checkpoint(stele_store *store, int pages)
     backend->writer.checkpoint_at = pages;
 }
 
+void check_checkpoint_next(stele_store *store)
+{
+    stele__sqlite_store(store->backend)->writer.checkpoint_at = 1;
+}
+
 stele_store *check_open(const struct opening *opening, struct verdict *verdict)
 {
     struct stele_store_options options = STELE_OPTIONS_INIT(struct stele_store_options);

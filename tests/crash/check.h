@@ -23,6 +23,8 @@ size_t check_wanted(const char *variable, size_t otherwise);
 
 /* Of an open store. */
 void check_set_checkpoint(stele_store *store, int pages);
+/* The next append moves the log into the file, which is not cut. */
+void check_checkpoint_next(stele_store *store);
 
 /* NULL and a finding if it does not open. */
 stele_store *check_open(const struct opening *opening, struct verdict *verdict);

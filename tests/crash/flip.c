@@ -41,7 +41,7 @@ static void make_store(struct run *run, bool closed)
     check_set_checkpoint(store, 1000000);
     for (size_t i = 0; i < STEPS; i++) {
         if (i == CHECKPOINT_AT)
-            check_set_checkpoint(store, 1);
+            check_checkpoint_next(store);
         assert_true(journal_run(&run->journal, store, i, false, &run->verdict));
         check_set_checkpoint(store, 1000000);
     }

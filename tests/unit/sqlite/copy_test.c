@@ -332,7 +332,7 @@ static void a_log_without_its_store_is_refused(void **state)
 
     (void)state;
     fixture_save(log, "left behind", 11);
-    assert_failure(STELE_INVALID, stele_backup(store, copy_path(), NULL, NULL, &error), error);
+    assert_failure(STELE_CORRUPT, stele_backup(store, copy_path(), NULL, NULL, &error), error);
     assert_message(error, "copy.db-wal");
     stele_error_free(error);
     assert_false(fixture_is_there(copy_path()));

@@ -59,8 +59,8 @@ static void D4_no_store_is_made_beside_the_log_of_another(void **state)
 
     (void)state;
     fixture_save(fixture_log(), "commits of a store that was deleted", 35);
-    assert_failure(STELE_INVALID, fixture_try(STELE_OPEN_CREATE, NULL, &store, &error), error);
-    assert_message(error, "move it away");
+    assert_failure(STELE_CORRUPT, fixture_try(STELE_OPEN_CREATE, NULL, &store, &error), error);
+    assert_message(error, "put the file back");
     stele_error_free(error);
     assert_int_equal(fixture_files(), 1);
     assert_int_equal(fixture_size(fixture_log()), 35);

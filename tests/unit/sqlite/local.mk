@@ -8,6 +8,8 @@ sqlite_tests = \
 	tests/unit/sqlite/create_test \
 	tests/unit/sqlite/damage_test \
 	tests/unit/sqlite/ledger_test \
+	tests/unit/sqlite/growth_test \
+	tests/unit/sqlite/hazard_test \
 	tests/unit/sqlite/open_test \
 	tests/unit/sqlite/process_test \
 	tests/unit/sqlite/read_test \
@@ -43,6 +45,10 @@ tests_unit_sqlite_damage_test_SOURCES = tests/unit/sqlite/damage_test.c
 tests_unit_sqlite_damage_test_LDADD = $(sqlite_test_ldadd)
 tests_unit_sqlite_ledger_test_SOURCES = tests/unit/sqlite/ledger_test.c
 tests_unit_sqlite_ledger_test_LDADD = $(sqlite_test_ldadd)
+tests_unit_sqlite_growth_test_SOURCES = tests/unit/sqlite/growth_test.c
+tests_unit_sqlite_growth_test_LDADD = $(sqlite_test_ldadd)
+tests_unit_sqlite_hazard_test_SOURCES = tests/unit/sqlite/hazard_test.c
+tests_unit_sqlite_hazard_test_LDADD = $(sqlite_test_ldadd)
 tests_unit_sqlite_open_test_SOURCES = tests/unit/sqlite/open_test.c
 tests_unit_sqlite_open_test_LDADD = $(sqlite_test_ldadd)
 tests_unit_sqlite_process_test_SOURCES = tests/unit/sqlite/process_test.c
