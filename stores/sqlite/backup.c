@@ -284,8 +284,7 @@ static stele_status fill(struct copy *copy, stele_error **error)
 static void finish(struct copy *copy)
 {
     sqlite3_close(copy->held.db);
-    stele__free(copy->to.path, copy->to.path ? strlen(copy->to.path) + 1 : 0);
-    stele__free(copy->to.log_path, copy->to.log_path ? strlen(copy->to.log_path) + 1 : 0);
+    stele__sqlite_leave(&copy->to);
 }
 
 stele_status stele__sqlite_backup(struct stele_backend *backend, const struct stele_copy_request *request,

@@ -109,6 +109,13 @@ stele_status stele__sqlite_locate(struct sqlite_store *store, const char *locati
     return status;
 }
 
+void stele__sqlite_leave(struct sqlite_store *store)
+{
+    stele__text_free(store->path);
+    stele__text_free(store->log_path);
+    stele__text_free(store->shared_path);
+}
+
 /* --- Whether it is there ------------------------------------------------------------- */
 
 static bool exists_in_vfs(const struct sqlite_store *store, const char *path)

@@ -375,9 +375,7 @@ void stele__sqlite_close(struct stele_backend *backend)
     pthread_cond_destroy(&store->pool_given);
     pthread_mutex_destroy(&store->pool_mutex);
     stele__text_free(store->vfs);
-    stele__free(store->path, store->path ? strlen(store->path) + 1 : 0);
-    stele__free(store->log_path, store->log_path ? strlen(store->log_path) + 1 : 0);
-    stele__free(store->shared_path, store->shared_path ? strlen(store->shared_path) + 1 : 0);
+    stele__sqlite_leave(store);
     stele__free(store, sizeof(*store));
 }
 

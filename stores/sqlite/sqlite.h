@@ -321,8 +321,10 @@ void stele__sqlite_give(struct sqlite_store *store, struct sqlite_connection *co
 
 /* --- The file: what is there, creating it, its schema ------------------------------------------ */
 
-/* Fill store->path with the canonical path. STELE_NOT_FOUND if its folder is missing. */
+/* Fill store->path and the paths beside it, canonical; they are freed with stele__sqlite_leave(), also on failure.
+ * STELE_NOT_FOUND if the folder is missing. */
 stele_status stele__sqlite_locate(struct sqlite_store *store, const char *location, stele_error **error);
+void stele__sqlite_leave(struct sqlite_store *store);
 /* Is a file there? */
 stele_status stele__sqlite_exists(const struct sqlite_store *store, bool *exists, stele_error **error);
 /* Refuse what cannot be a store, without opening it: other kinds of file, hard links, a rollback journal beside it. */
