@@ -2,10 +2,12 @@
 #include "tests/unit/sqlite/fixture.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -406,6 +408,42 @@ static void D9_a_read_only_folder_is_said_to_be_the_reason(void **state)
     assert_int_equal(chmod(support_temp_dir(), 0700), 0);
 }
 
+static void D9_a_read_only_folder_is_the_reason_beside_a_log_too(void **state)
+{
+    stele_store *store = fixture_open();
+    unsigned char *log;
+    size_t size;
+
+    (void)state;
+    fixture_fill(store, 1, 3);
+    log = fixture_load(fixture_log(), &size);
+    stele_store_close(store);
+    fixture_save(fixture_log(), log, size);
+    free(log);
+    assert_int_equal(chmod(support_temp_dir(), 0555), 0);
+    assert_int_equal(chmod(fixture_path(), 0444), 0);
+    assert_int_equal(chmod(fixture_log(), 0444), 0);
+    assert_true(as_nobody(cannot_make_log));
+    assert_int_equal(chmod(support_temp_dir(), 0700), 0);
+}
+
+static void having_no_descriptor_left_is_said_to_be_the_reason(void **state)
+{
+    struct rlimit before;
+    struct rlimit none;
+    bool right;
+
+    (void)state;
+    fixture_make(1);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = before;
+    none.rlim_cur = 0;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    right = gives(STELE_OPEN_READ_ONLY, STELE_IO, strerror(EMFILE));
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_true(right);
+}
+
 static void a_store_opened_for_reading_reads_and_leaves_no_trace(void **state)
 {
     unsigned char *before;
@@ -614,6 +652,8 @@ int main(void)
         support_test(D9_a_file_without_write_permission_is_read_only),
         support_test(D9_a_log_that_another_user_has_left_is_said_to_be_the_reason),
         support_test(D9_a_read_only_folder_is_said_to_be_the_reason),
+        support_test(D9_a_read_only_folder_is_the_reason_beside_a_log_too),
+        support_test(having_no_descriptor_left_is_said_to_be_the_reason),
         support_test(a_store_opened_for_reading_reads_and_leaves_no_trace),
         support_test(a_reader_sees_what_a_living_writer_commits),
         support_test(malformed_and_unknown_parameters_are_named),
