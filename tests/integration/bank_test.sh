@@ -206,6 +206,8 @@ each_malformed_line_is_told_with_its_reason() {
         printf 'A-8,2025-01-01T10:00:00Z,deposit,10000001,,1.50,a\000b\n'
         echo 'A-9,2025-01-01T10:00:00Z,deposit,10000001,,1.50,"a"b'
         printf 'A-10,2025-01-01T10:00:00Z,deposit,10000001,,1.50,"Said ""yes"", twice"\r\n'
+        printf 'A-11,2025-01-01T10:00:00Z,deposit,10000001,,1.50,\033[31mred\n'
+        printf 'A-12,2025-01-01T10:00:00Z,open,10000002,,,\302\233red\n'
     } >"$folder/small.csv"
     "$bank" run "$folder/small.csv" "$folder/small.db" >"$folder/summary" || fault "the bank ended with $?"
     sed -n 's/^    line //p' "$folder/summary" | sed 's/  */ /' >"$folder/reasons"
@@ -218,6 +220,8 @@ each_malformed_line_is_told_with_its_reason() {
 8 the line has 5048 bytes, the limit is 4096
 9 the line has a NUL byte
 10 text has a quote in the wrong place
+12 text must be without control characters
+13 owner must be without control characters
 END
     same "the list of reasons" "$folder/reasons.wanted" "$folder/reasons"
     "$bank" statement "$folder/small.db" 10000001 | grep -q 'Said "yes", twice$' || fault "the quoted text is not there"
