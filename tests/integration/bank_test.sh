@@ -237,6 +237,20 @@ what_cannot_be_read_is_told_and_makes_no_ledger() {
     [ ! -e "$folder/none.db" ] || fault "a ledger was made"
 }
 
+# shellcheck disable=SC3045 # the shells that are there know -v
+a_line_of_any_length_takes_no_memory() {
+    # A sanitizer needs more room than that to begin with.
+    (
+        ulimit -v 200000
+        "$bank" --help
+    ) >"$folder/out" 2>&1 || return
+    head -c 300000000 /dev/zero | {
+        ulimit -v 200000
+        exec "$bank" run /dev/stdin "memory:"
+    } >"$folder/out" 2>&1 && fault "it was accepted"
+    grep -q "line 1: not a file of statements" "$folder/out" || fault "it is not told: $(cat "$folder/out")"
+}
+
 a_ledger_that_is_none_is_told() {
     exits 1 "none.db" "$bank" statement "$folder/none.db" 10000001
     exits 1 "text" "$bank" accounts "$folder/text"
@@ -267,6 +281,7 @@ check killed_in_the_middle_and_run_again_it_ends_with_the_same_books
 check two_that_run_the_same_file_at_once_end_with_the_same_books
 check each_malformed_line_is_told_with_its_reason
 check what_cannot_be_read_is_told_and_makes_no_ledger
+check a_line_of_any_length_takes_no_memory
 check a_ledger_that_is_none_is_told
 check wrong_use_is_told_with_status_2
 [ "$failures" = 0 ]
