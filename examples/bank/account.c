@@ -33,6 +33,19 @@ bool is_reference(const char *text)
     return true;
 }
 
+bool is_printable(const char *text)
+{
+    const unsigned char *at = (const unsigned char *)text;
+
+    for (; *at; at++) {
+        const bool is_c1 = at[0] == 0xc2 && at[1] >= 0x80 && at[1] <= 0x9f; /* U+0080 to U+009F */
+
+        if (*at < 0x20 || *at == 0x7f || is_c1)
+            return false;
+    }
+    return true;
+}
+
 const char *account_condition(const struct account *account)
 {
     if (account->is_closed)

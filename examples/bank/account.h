@@ -15,10 +15,12 @@
 /* Account numbers are eight digits; references are 1 to 35 letters, digits and hyphens. */
 bool is_account_number(const char *text);
 bool is_reference(const char *text);
+/* A statement shows texts as they are: a terminal must find nothing in them to obey. */
+bool is_printable(const char *text);
 
 #define NUMBER_RULE STELE_CHECK_TEXT(is_account_number, "eight digits")
 #define REFERENCE_RULE STELE_CHECK_TEXT(is_reference, "1 to 35 letters, digits and hyphens")
-#define TEXT_RULE STELE_MAX_LENGTH(140)
+#define TEXT_RULE STELE_MAX_LENGTH(140), STELE_CHECK_TEXT(is_printable, "without control characters")
 
 /* --- What happened ------------------------------------------------------------ */
 

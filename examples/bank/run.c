@@ -1,7 +1,7 @@
 /*
  * `bank run`.
  *
- *   file -> getline -> line_parse -> bank_handle -> tally -> summary
+ *   file -> read_line -> line_parse -> bank_handle -> tally -> summary
  *                          '- malformed lines: tallied with number and reason
  *
  * What can fail: the file, the ledger, memory. Lines handled so far stay
@@ -116,33 +116,40 @@ static stele_status handle_bytes(struct bank *bank, struct tally *tally, char *b
     return status;
 }
 
-/* Without the end of the line. */
-static size_t chomp(char *bytes, size_t size)
+/* Read a line, with a NUL in place of its end, LF or CRLF. Of one that is too long only the size goes on; false at the
+ * end of the file or on failure. */
+static bool read_line(FILE *file, char bytes[LINE_MAX_SIZE + 1], size_t *size)
 {
-    if (size > 0 && bytes[size - 1] == '\n')
-        size--;
-    if (size > 0 && bytes[size - 1] == '\r')
-        size--;
-    bytes[size] = '\0';
-    return size;
+    size_t count = 0;
+    int last = 0;
+    int byte;
+
+    while ((byte = getc_unlocked(file)) != EOF && byte != '\n') {
+        if (count < LINE_MAX_SIZE)
+            bytes[count] = (char)byte;
+        count++;
+        last = byte;
+    }
+    if (ferror(file) || (byte == EOF && count == 0))
+        return false;
+    if (count > 0 && last == '\r')
+        count--;
+    bytes[count < LINE_MAX_SIZE ? count : LINE_MAX_SIZE] = '\0';
+    *size = count;
+    return true;
 }
 
 static int handle_lines(struct bank *bank, struct tally *tally, FILE *file, const char *path)
 {
-    char *bytes = NULL;
-    size_t capacity = 0;
+    char bytes[LINE_MAX_SIZE + 1];
+    size_t size;
     int result = EXIT_SUCCESS;
 
-    while (result == EXIT_SUCCESS) {
+    while (result == EXIT_SUCCESS && read_line(file, bytes, &size)) {
         stele_error *error = NULL;
-        const ssize_t read = getline(&bytes, &capacity, file);
         stele_status status;
-        size_t size;
 
-        if (read < 0)
-            break;
         tally->lines++;
-        size = chomp(bytes, (size_t)read);
         if (tally->lines == 1) {
             if (strcmp(bytes, LINE_HEADER) != 0)
                 result = fail(path, 1, "not a file of statements: the first line must be " LINE_HEADER);
@@ -157,7 +164,6 @@ static int handle_lines(struct bank *bank, struct tally *tally, FILE *file, cons
         result = fail(path, 0, strerror(errno));
     else if (result == EXIT_SUCCESS && tally->lines == 0)
         result = fail(path, 0, "the file is empty");
-    free(bytes);
     return result;
 }
 

@@ -192,6 +192,25 @@ static stele_status check_access(const struct sqlite_store *store, stele_error *
     return stele__fail(error, STELE_READ_ONLY, "%s: the file cannot be written; open it for reading only", store->path);
 }
 
+/* A file that SQLite opens beside the store, if it is there: left by somebody else, it may keep us out. */
+static stele_status check_beside(const struct sqlite_store *store, const char *suffix, stele_error **error)
+{
+    const bool writes = store->mode != STELE_OPEN_READ_ONLY;
+    char path[PATH_MAX + sizeof(JOURNAL)];
+    struct stat facts;
+
+    snprintf(path, sizeof(path), "%s%s", store->path, suffix);
+    if (lstat(path, &facts) != 0)
+        return STELE_OK;
+    if (!S_ISREG(facts.st_mode))
+        return stele__fail(error, STELE_INVALID, "%s: %s beside it is %s", store->path, path, kind(facts.st_mode));
+    if (may(path, writes ? R_OK | W_OK : R_OK) || errno == ENOENT)
+        return STELE_OK;
+    return stele__fail(error, STELE_DENIED,
+                       "%s: %s beside it cannot be %s: it must have the owner and the rights of the store", store->path,
+                       path, writes ? "written" : "read");
+}
+
 /* A store never has one: SQLite would play it back into the file. */
 static stele_status check_no_journal(const struct sqlite_store *store, stele_error **error)
 {
@@ -222,7 +241,10 @@ stele_status stele__sqlite_inspect(const struct sqlite_store *store, stele_error
         return status;
     if (facts.st_size == 0)
         return stele__fail(error, STELE_FOREIGN, "%s: not a stele store: the file is empty", store->path);
-    return check_no_journal(store, error);
+    status = check_beside(store, LOG, error);
+    if (status == STELE_OK)
+        status = check_beside(store, SHARED, error);
+    return status == STELE_OK ? check_no_journal(store, error) : status;
 }
 
 /*

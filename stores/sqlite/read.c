@@ -7,8 +7,8 @@
  * is, all statements of the connection see one snapshot. A read stops after a
  * bounded number of rows, so that no snapshot keeps the log from being moved.
  *
- * What can fail: a damaged row, or a version that is missing in a stream
- * (STELE_CORRUPT; `end->last` is its place, and reading can go on behind it); a
+ * What can fail: a damaged row, a version that is missing in a stream, or rows
+ * out of order (STELE_CORRUPT; `end->last` is its place, and reading can go on behind it); a
  * damaged page (nothing behind it can be reached); the file; memory.
  */
 #include "sqlite/sqlite.h"
@@ -194,20 +194,44 @@ static stele_status check_version(struct reading *reading, uint64_t version, ste
     return STELE_OK;
 }
 
-/* Keep count of where the scan is, and whether a version is missing before this row. */
+/*
+ * Positions only grow: a row that is not behind the last one stands on a page
+ * that is in the wrong place. The next reading begins behind the last row; if
+ * even its first one is out of order, one place is given up, to get on.
+ */
+static stele_status check_position(struct reading *reading, int64_t position, stele_error **error)
+{
+    const uint64_t place = (uint64_t)position;
+    const uint64_t last = reading->end.last;
+
+    if (position > 0 && (reading->scan->backwards ? place < last : place > last)) {
+        note_place(reading, place);
+        return STELE_OK;
+    }
+    if (reading->looked == 0)
+        note_place(reading, last);
+    stele__fail(error, STELE_CORRUPT,
+                "%s: the event at position %" PRId64 " is out of order: it comes after position %" PRIu64,
+                reading->connection->path, position, last);
+    stele__error_add(error, "path", "%s", reading->connection->path);
+    stele__error_add(error, "position", "%" PRId64, position);
+    return STELE_CORRUPT;
+}
+
+/* Keep count of where the scan is, and whether this row may come next. */
 static stele_status come_to(struct reading *reading, const struct sqlite_event_row *columns, stele_error **error)
 {
-    if (reading->scan->stream.data) {
-        stele_status status = check_version(reading, (uint64_t)columns->version, error);
+    stele_status status;
 
-        if (status != STELE_OK)
-            return status;
-        note_place(reading, (uint64_t)columns->version);
+    if (reading->scan->stream.data) {
+        status = check_version(reading, (uint64_t)columns->version, error);
+        if (status == STELE_OK)
+            note_place(reading, (uint64_t)columns->version);
     } else {
-        note_place(reading, (uint64_t)columns->position);
+        status = check_position(reading, columns->position, error);
     }
-    reading->looked++;
-    return STELE_OK;
+    reading->looked += status == STELE_OK;
+    return status;
 }
 
 static stele_status visit_row(struct reading *reading, sqlite3_stmt *row, stele_error **error)

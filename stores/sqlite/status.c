@@ -8,8 +8,10 @@
 #include "base/error.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
+#include <unistd.h>
 
 stele_status stele__sqlite_status(int code)
 {
@@ -78,7 +80,11 @@ stele_status stele__sqlite_fail(const struct sqlite_connection *connection, int 
     /* The connection remembers its last failure only: its text fits no other code. */
     const bool last = connection->db && sqlite3_extended_errcode(connection->db) == code;
     const char *why = last ? sqlite3_errmsg(connection->db) : sqlite3_errstr(code);
+    const int system = (code & 0xff) == SQLITE_CANTOPEN && connection->db ? sqlite3_system_errno(connection->db) : 0;
+    char text[128];
 
+    if (system)
+        why = strerror_r(system, text, sizeof(text));
     if (status == STELE_NO_MEMORY)
         return stele__fail_memory(error);
     if (status == STELE_BUSY)
@@ -90,13 +96,19 @@ stele_status stele__sqlite_fail(const struct sqlite_connection *connection, int 
     return status;
 }
 
-/* The -wal or -shm file could not be made. The database itself was found to be accessible before. */
+/*
+ * The -wal or -shm file could not be made. The database itself was found to be
+ * accessible before. What cannot be made, SQLite tries to open, and that is the
+ * error it leaves: there is no such file.
+ */
 static bool lacks_folder(const struct sqlite_connection *connection, int code)
 {
     const int system = connection->db ? sqlite3_system_errno(connection->db) : 0;
 
     return code == SQLITE_READONLY_DIRECTORY || code == SQLITE_READONLY_CANTINIT ||
-           ((code & 0xff) == SQLITE_CANTOPEN && (system == EACCES || system == EROFS));
+           ((code & 0xff) == SQLITE_CANTOPEN &&
+            (system == EACCES || system == EROFS ||
+             (system == ENOENT && faccessat(AT_FDCWD, connection->path, F_OK, 0) == 0)));
 }
 
 stele_status stele__sqlite_fail_opening(const struct sqlite_connection *connection, int code, const char *doing,

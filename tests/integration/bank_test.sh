@@ -206,6 +206,8 @@ each_malformed_line_is_told_with_its_reason() {
         printf 'A-8,2025-01-01T10:00:00Z,deposit,10000001,,1.50,a\000b\n'
         echo 'A-9,2025-01-01T10:00:00Z,deposit,10000001,,1.50,"a"b'
         printf 'A-10,2025-01-01T10:00:00Z,deposit,10000001,,1.50,"Said ""yes"", twice"\r\n'
+        printf 'A-11,2025-01-01T10:00:00Z,deposit,10000001,,1.50,\033[31mred\n'
+        printf 'A-12,2025-01-01T10:00:00Z,open,10000002,,,\302\233red\n'
     } >"$folder/small.csv"
     "$bank" run "$folder/small.csv" "$folder/small.db" >"$folder/summary" || fault "the bank ended with $?"
     sed -n 's/^    line //p' "$folder/summary" | sed 's/  */ /' >"$folder/reasons"
@@ -218,6 +220,8 @@ each_malformed_line_is_told_with_its_reason() {
 8 the line has 5048 bytes, the limit is 4096
 9 the line has a NUL byte
 10 text has a quote in the wrong place
+12 text must be without control characters
+13 owner must be without control characters
 END
     same "the list of reasons" "$folder/reasons.wanted" "$folder/reasons"
     "$bank" statement "$folder/small.db" 10000001 | grep -q 'Said "yes", twice$' || fault "the quoted text is not there"
@@ -231,6 +235,20 @@ what_cannot_be_read_is_told_and_makes_no_ledger() {
     exits 1 "the file is empty" "$bank" run "$folder/empty" "memory:"
     exits 1 "Is a directory" "$bank" run "$folder" "memory:"
     [ ! -e "$folder/none.db" ] || fault "a ledger was made"
+}
+
+# shellcheck disable=SC3045 # the shells that are there know -v
+a_line_of_any_length_takes_no_memory() {
+    # A sanitizer needs more room than that to begin with.
+    (
+        ulimit -v 200000
+        "$bank" --help
+    ) >"$folder/out" 2>&1 || return
+    head -c 300000000 /dev/zero | {
+        ulimit -v 200000
+        exec "$bank" run /dev/stdin "memory:"
+    } >"$folder/out" 2>&1 && fault "it was accepted"
+    grep -q "line 1: not a file of statements" "$folder/out" || fault "it is not told: $(cat "$folder/out")"
 }
 
 a_ledger_that_is_none_is_told() {
@@ -263,6 +281,7 @@ check killed_in_the_middle_and_run_again_it_ends_with_the_same_books
 check two_that_run_the_same_file_at_once_end_with_the_same_books
 check each_malformed_line_is_told_with_its_reason
 check what_cannot_be_read_is_told_and_makes_no_ledger
+check a_line_of_any_length_takes_no_memory
 check a_ledger_that_is_none_is_told
 check wrong_use_is_told_with_status_2
 [ "$failures" = 0 ]

@@ -136,6 +136,20 @@ static void a_reader_that_has_gone_is_no_fault(void **state)
     assert_string_equal(cli_last.err, "status 0\n");
 }
 
+static void a_file_that_may_not_grow_is_told_and_ends_nothing_by_a_signal(void **state)
+{
+    (void)state;
+    cli("append", "ledger.db", "a", "--type", "t", "{}");
+    cli_shell("seq 9000 | { ulimit -f 100; $STELE append ledger.db a --type t --batch; }");
+    assert_cli(1);
+    assert_err_has("stele: append: ");
+    assert_err_has("ledger.db");
+    cli("verify", "ledger.db", "--expect-head", "1");
+    assert_cli(0);
+    cli("append", "ledger.db", "a", "--type", "t", "{}");
+    assert_cli(0);
+}
+
 static void the_line_without_a_command_or_with_another_is_wrong_usage(void **state)
 {
     (void)state;
@@ -233,6 +247,7 @@ int main(void)
         cli_test(a_full_disk_under_standard_output_is_told),
         cli_test(standard_output_that_is_closed_is_told),
         cli_test(a_reader_that_has_gone_is_no_fault),
+        cli_test(a_file_that_may_not_grow_is_told_and_ends_nothing_by_a_signal),
         cli_test(the_line_without_a_command_or_with_another_is_wrong_usage),
         cli_test(help_and_version_are_on_standard_output),
         cli_test(control_characters_never_reach_standard_error_raw),

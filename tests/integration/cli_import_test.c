@@ -367,7 +367,13 @@ static void export_never_writes_over_a_store(void **state)
     cli("export", "one.db", "one.db");
     assert_cli(1);
     assert_err_has("one.db: is a database and is not written over");
+    cli("export", "one.db", "one.db-wal");
+    assert_cli(1);
+    assert_err_has("one.db-wal: is a file of a database and is not written over");
+    assert_int_not_equal(access(cli_path("one.db-wal"), F_OK), 0);
     assert_count("one.db", "24");
+    cli("export", "one.db", "none.db-wal");
+    assert_cli(0);
     cli("export", "one.db", "no-such-folder/x");
     assert_cli(1);
     cli("export", "one.db", "/dev/full");

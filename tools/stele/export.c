@@ -67,6 +67,24 @@ static bool is_database(const char *path)
     return same;
 }
 
+/* Nor are the files beside it, in which there may be events that are nowhere else yet. */
+static bool is_beside_database(const char *path)
+{
+    static const char *const suffixes[] = {"-wal", "-shm"};
+    const size_t length = strlen(path);
+    struct stat facts;
+    bool is_one = false;
+    for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+        const size_t size = strlen(suffixes[i]);
+        if (length <= size || strcmp(path + length - size, suffixes[i]) != 0)
+            continue;
+        char *database = tool_text(path, length - size);
+        is_one = stat(database, &facts) == 0 && S_ISREG(facts.st_mode) && is_database(database);
+        free(database);
+    }
+    return is_one;
+}
+
 static int open_beside(struct export *export, mode_t mode)
 {
     export->target = realpath(export->path, NULL);
@@ -89,6 +107,10 @@ static int open_file(struct export *export)
     struct stat facts;
     const mode_t mask = umask(0);
     umask(mask);
+    if (is_beside_database(export->path)) {
+        tool_say(name, "%s: is a file of a database and is not written over", export->path);
+        return TOOL_FAILED;
+    }
     if (stat(export->path, &facts) != 0)
         return errno == ENOENT ? open_beside(export, 0666 & ~mask) : fail_file(export);
     if (S_ISREG(facts.st_mode) && is_database(export->path)) {

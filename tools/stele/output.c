@@ -46,6 +46,7 @@ void output_start(void)
 {
     fill_descriptors();
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file at the limit of its size fails to be written, and that is told */
     atexit(output_close);
 }
 

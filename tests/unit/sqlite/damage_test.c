@@ -267,6 +267,62 @@ static void D5_a_page_of_zeros_or_noise_is_told_or_harmless(void **state)
     free(copy);
 }
 
+/* What is read of the log is right and in order, each event once; damage is told, and the reading ends. */
+static void assert_in_order(bool backwards)
+{
+    struct stele_query query = STELE_OPTIONS_INIT(struct stele_query);
+    stele_store *store = NULL;
+    stele_cursor *cursor = NULL;
+    const stele_message *message = NULL;
+    uint64_t last = backwards ? UINT64_MAX : 0;
+    stele_status status = STELE_CORRUPT;
+    unsigned n;
+
+    query.backwards = backwards;
+    if (fixture_try(STELE_OPEN_READ_ONLY, NULL, &store, NULL) != STELE_OK)
+        return;
+    if (stele_read(store, &query, &cursor, NULL) != STELE_OK)
+        cursor = NULL;
+    for (unsigned steps = 0; cursor && (status == STELE_OK || status == STELE_CORRUPT); steps++) {
+        assert_true(steps < 10000);
+        status = stele_cursor_next(cursor, &message, NULL);
+        if (status != STELE_OK)
+            continue;
+        if (!message)
+            break;
+        assert_true(fixture_is_right(message, &n));
+        assert_true(backwards ? stele_message_position(message) < last : stele_message_position(message) > last);
+        last = stele_message_position(message);
+    }
+    stele_cursor_close(cursor);
+    stele_store_close(store);
+}
+
+static void D5_a_page_in_the_place_of_another_never_brings_events_out_of_order(void **state)
+{
+    enum { EVENTS = 120, PAGE = 4096 };
+    unsigned char *file;
+    unsigned char *copy;
+    size_t size;
+
+    (void)state;
+    fixture_make(EVENTS);
+    file = fixture_load(fixture_path(), &size);
+    copy = malloc(size);
+    assert_non_null(copy);
+    for (size_t at = PAGE; at < size; at += PAGE)
+        for (size_t from = PAGE; from < size; from += PAGE) {
+            memcpy(copy, file, size);
+            memcpy(copy + at, file + from, PAGE);
+            support_temp_dir_remove();
+            fixture_save(fixture_path(), copy, size);
+            assert_in_order(false);
+            assert_in_order(true);
+        }
+    free(file);
+    free(copy);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -277,6 +333,7 @@ int main(void)
         support_test(D5_a_stream_without_its_beginning_is_told),
         support_test(D5_a_flipped_bit_anywhere_is_told_or_harmless),
         support_test(D5_a_page_of_zeros_or_noise_is_told_or_harmless),
+        support_test(D5_a_page_in_the_place_of_another_never_brings_events_out_of_order),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

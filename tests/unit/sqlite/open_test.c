@@ -2,10 +2,12 @@
 #include "tests/unit/sqlite/fixture.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -262,6 +264,26 @@ static void D9_a_rollback_journal_beside_it_is_refused_and_not_played_back(void 
     free(after);
 }
 
+static void D9_the_files_beside_it_are_files(void **state)
+{
+    stele_store *store = NULL;
+    stele_error *error = NULL;
+
+    (void)state;
+    fixture_make(1);
+    assert_int_equal(mkfifo(fixture_log(), 0600), 0);
+    assert_refused(STELE_INVALID, "ledger.db-wal beside it is a FIFO");
+    assert_status(STELE_INVALID, fixture_try(STELE_OPEN_READ_ONLY, NULL, &store, &error), error);
+    assert_int_equal(unlink(fixture_log()), 0);
+    assert_int_equal(symlink(fixture_path(), fixture_log()), 0);
+    assert_refused(STELE_INVALID, "ledger.db-wal beside it is no regular file");
+    assert_int_equal(unlink(fixture_log()), 0);
+    assert_int_equal(mkdir(support_temp_path("ledger.db-shm"), 0700), 0);
+    assert_refused(STELE_INVALID, "ledger.db-shm beside it is a directory");
+    assert_int_equal(rmdir(support_temp_path("ledger.db-shm")), 0);
+    stele_store_close(fixture_open());
+}
+
 static void a_file_cut_at_any_length_is_foreign_or_corrupt(void **state)
 {
     unsigned char *bytes;
@@ -329,6 +351,12 @@ static bool is_read_only(void)
     return gives(STELE_OPEN_EXISTING, STELE_READ_ONLY, "reading only");
 }
 
+static bool is_kept_out(void)
+{
+    return gives(STELE_OPEN_CREATE, STELE_DENIED, "ledger.db-wal beside it cannot be written") &&
+           gives(STELE_OPEN_READ_ONLY, STELE_OK, NULL);
+}
+
 static bool cannot_make_log(void)
 {
     return gives(STELE_OPEN_READ_ONLY, STELE_READ_ONLY, "folder");
@@ -357,6 +385,17 @@ static void D9_a_file_without_write_permission_is_read_only(void **state)
     assert_true(as_nobody(is_read_only));
 }
 
+static void D9_a_log_that_another_user_has_left_is_said_to_be_the_reason(void **state)
+{
+    (void)state;
+    fixture_make(1);
+    assert_int_equal(chmod(support_temp_dir(), 0777), 0);
+    assert_int_equal(chmod(fixture_path(), 0666), 0);
+    fixture_save(fixture_log(), "", 0);
+    assert_int_equal(chmod(fixture_log(), 0444), 0);
+    assert_true(as_nobody(is_kept_out));
+}
+
 static void D9_a_read_only_folder_is_said_to_be_the_reason(void **state)
 {
     (void)state;
@@ -367,6 +406,42 @@ static void D9_a_read_only_folder_is_said_to_be_the_reason(void **state)
     assert_int_equal(unlink(fixture_path()), 0);
     assert_true(as_nobody(cannot_create));
     assert_int_equal(chmod(support_temp_dir(), 0700), 0);
+}
+
+static void D9_a_read_only_folder_is_the_reason_beside_a_log_too(void **state)
+{
+    stele_store *store = fixture_open();
+    unsigned char *log;
+    size_t size;
+
+    (void)state;
+    fixture_fill(store, 1, 3);
+    log = fixture_load(fixture_log(), &size);
+    stele_store_close(store);
+    fixture_save(fixture_log(), log, size);
+    free(log);
+    assert_int_equal(chmod(support_temp_dir(), 0555), 0);
+    assert_int_equal(chmod(fixture_path(), 0444), 0);
+    assert_int_equal(chmod(fixture_log(), 0444), 0);
+    assert_true(as_nobody(cannot_make_log));
+    assert_int_equal(chmod(support_temp_dir(), 0700), 0);
+}
+
+static void having_no_descriptor_left_is_said_to_be_the_reason(void **state)
+{
+    struct rlimit before;
+    struct rlimit none;
+    bool right;
+
+    (void)state;
+    fixture_make(1);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = before;
+    none.rlim_cur = 0;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    right = gives(STELE_OPEN_READ_ONLY, STELE_IO, strerror(EMFILE));
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_true(right);
 }
 
 static void a_store_opened_for_reading_reads_and_leaves_no_trace(void **state)
@@ -571,10 +646,14 @@ int main(void)
         support_test(D9_anything_taken_from_the_schema_is_foreign),
         support_test(D9_a_store_out_of_wal_mode_is_foreign),
         support_test(D9_a_rollback_journal_beside_it_is_refused_and_not_played_back),
+        support_test(D9_the_files_beside_it_are_files),
         support_test(a_file_cut_at_any_length_is_foreign_or_corrupt),
         support_test(D9_an_unreadable_file_is_denied),
         support_test(D9_a_file_without_write_permission_is_read_only),
+        support_test(D9_a_log_that_another_user_has_left_is_said_to_be_the_reason),
         support_test(D9_a_read_only_folder_is_said_to_be_the_reason),
+        support_test(D9_a_read_only_folder_is_the_reason_beside_a_log_too),
+        support_test(having_no_descriptor_left_is_said_to_be_the_reason),
         support_test(a_store_opened_for_reading_reads_and_leaves_no_trace),
         support_test(a_reader_sees_what_a_living_writer_commits),
         support_test(malformed_and_unknown_parameters_are_named),
