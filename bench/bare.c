@@ -35,8 +35,7 @@ struct bare *bare_open(const char *path)
     if (!bare)
         exit(EXIT_FAILURE);
     stele_store_close(open_store(path));
-    bare_must(bare, sqlite3_open_v2(path, &bare->database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL),
-              SQLITE_OK);
+    bare_must(bare, sqlite3_open(path, &bare->database), SQLITE_OK);
     bare_must(bare,
               sqlite3_exec(bare->database,
                            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4000",
