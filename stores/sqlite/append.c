@@ -69,7 +69,7 @@ static stele_status view_find(void *context, const struct stele_record *wanted, 
     code = sqlite3_step(row);
     *found = code == SQLITE_ROW;
     if (*found)
-        return stele__sqlite_record(writer->connection, row, out, error);
+        return stele__sqlite_record(writer->connection, row, 0, out, error);
     sqlite3_reset(row);
     return code == SQLITE_DONE ? STELE_OK : stele__sqlite_fail(writer->connection, code, "find an event", error);
 }
@@ -83,12 +83,12 @@ static void end_find(struct sqlite_writer *writer)
         sqlite3_reset(row);
 }
 
-static stele_status add_conflicting(struct sqlite_writer *writer, sqlite3_stmt *row, struct stele_conflict *conflict,
-                                    stele_error **error)
+static stele_status add_conflicting(struct sqlite_writer *writer, sqlite3_stmt *row, int64_t stream,
+                                    struct stele_conflict *conflict, stele_error **error)
 {
     struct stele_conflict_event *event = &conflict->events[conflict->event_count];
     struct stele_record record;
-    stele_status status = stele__sqlite_record(writer->connection, row, &record, error);
+    stele_status status = stele__sqlite_record(writer->connection, row, stream, &record, error);
 
     if (status != STELE_OK)
         return status;
@@ -121,7 +121,7 @@ static stele_status view_behind(void *context, struct stele_slice stream, uint64
     sqlite3_bind_int64(row, 3, INT64_MAX);
     while (status == STELE_OK && conflict->event_count < STELE_CONFLICT_EVENTS_MAX &&
            (code = sqlite3_step(row)) == SQLITE_ROW)
-        status = add_conflicting(writer, row, conflict, error);
+        status = add_conflicting(writer, row, known->id, conflict, error);
     if (status == STELE_OK && code != SQLITE_ROW && code != SQLITE_DONE)
         status = stele__sqlite_fail(writer->connection, code, "read a stream", error);
     sqlite3_reset(row);

@@ -242,7 +242,7 @@ static stele_status visit_row(struct reading *reading, sqlite3_stmt *row, stele_
     stele_status status;
     bool wanted = true;
 
-    stele__sqlite_event_numbers(row, &columns);
+    stele__sqlite_event_numbers(row, reading->stream, &columns);
     status = come_to(reading, &columns, error);
     if (status == STELE_OK && (scan->category.data || scan->type.data))
         status = test(reading, &columns, &wanted, error);
@@ -361,7 +361,7 @@ stele_status stele__sqlite_find(struct stele_backend *backend, const struct stel
         code = sqlite3_step(row);
     }
     if (code == SQLITE_ROW)
-        status = stele__sqlite_record(connection, row, &record, error);
+        status = stele__sqlite_record(connection, row, 0, &record, error);
     else if (!row || code != SQLITE_DONE)
         status = stele__sqlite_fail(connection, sqlite3_extended_errcode(connection->db), "find an event", error);
     if (status == STELE_OK && code == SQLITE_ROW)

@@ -10,7 +10,7 @@
 #include <string.h>
 
 /* Columns of the statements that select an event. */
-enum { POSITION, STREAM, VERSION, TYPE, TIME, ID, META, DATA, CHECKSUM };
+enum { POSITION, VERSION, TYPE, TIME, ID, META, DATA, CHECKSUM, STREAM };
 
 /* SQLite gives no address for an empty one. */
 struct stele_slice stele__sqlite_blob(sqlite3_stmt *row, int column)
@@ -24,10 +24,10 @@ struct stele_slice stele__sqlite_blob(sqlite3_stmt *row, int column)
     return slice;
 }
 
-void stele__sqlite_event_numbers(sqlite3_stmt *row, struct sqlite_event_row *out)
+void stele__sqlite_event_numbers(sqlite3_stmt *row, int64_t stream, struct sqlite_event_row *out)
 {
     out->position = sqlite3_column_int64(row, POSITION);
-    out->stream = sqlite3_column_int64(row, STREAM);
+    out->stream = stream ? stream : sqlite3_column_int64(row, STREAM);
     out->version = sqlite3_column_int64(row, VERSION);
     out->type = sqlite3_column_int64(row, TYPE);
     out->time = sqlite3_column_int64(row, TIME);
@@ -42,7 +42,9 @@ static void read_bytes(sqlite3_stmt *row, struct sqlite_event_row *out)
     } else {
         out->id = stele__sqlite_blob(row, ID);
     }
-    out->meta = stele__sqlite_blob(row, META);
+    /* An empty one is stored as NULL: the question which of them it is can be saved. */
+    out->meta.size = (size_t)sqlite3_column_bytes(row, META);
+    out->meta.data = out->meta.size ? sqlite3_column_blob(row, META) : NULL;
     out->payload = stele__sqlite_blob(row, DATA);
 }
 
@@ -101,12 +103,12 @@ stele_status stele__sqlite_event_record(struct sqlite_connection *connection, sq
     return STELE_OK;
 }
 
-stele_status stele__sqlite_record(struct sqlite_connection *connection, sqlite3_stmt *row, struct stele_record *out,
-                                  stele_error **error)
+stele_status stele__sqlite_record(struct sqlite_connection *connection, sqlite3_stmt *row, int64_t stream,
+                                  struct stele_record *out, stele_error **error)
 {
     struct sqlite_event_row columns;
 
-    stele__sqlite_event_numbers(row, &columns);
+    stele__sqlite_event_numbers(row, stream, &columns);
     return stele__sqlite_event_record(connection, row, &columns, out, error);
 }
 

@@ -174,15 +174,16 @@ uint64_t stele__sqlite_stream_checksum(int64_t id, struct stele_slice name);
 uint64_t stele__sqlite_type_checksum(int64_t id, uint32_t version, struct stele_slice name);
 
 /*
- * The record in the present row of a statement that selects an event; borrowed
+ * The record in the present row of a statement that selects an event. Statements
+ * on one stream do not tell it: `stream` is then its id, otherwise 0. Borrowed
  * until the statement or the connection's names are used again. STELE_CORRUPT
  * with "position" if its checksum does not fit, or its stream or type is not there.
  */
-stele_status stele__sqlite_record(struct sqlite_connection *connection, sqlite3_stmt *row, struct stele_record *out,
-                                  stele_error **error);
+stele_status stele__sqlite_record(struct sqlite_connection *connection, sqlite3_stmt *row, int64_t stream,
+                                  struct stele_record *out, stele_error **error);
 
 /* The same in two steps: the numbers, by which a scan decides whether it wants the row, and the rest. */
-void stele__sqlite_event_numbers(sqlite3_stmt *row, struct sqlite_event_row *out);
+void stele__sqlite_event_numbers(sqlite3_stmt *row, int64_t stream, struct sqlite_event_row *out);
 stele_status stele__sqlite_event_record(struct sqlite_connection *connection, sqlite3_stmt *row,
                                         struct sqlite_event_row *columns, struct stele_record *out,
                                         stele_error **error);

@@ -4,10 +4,9 @@
  */
 #include "sqlite/sqlite.h"
 
-#define EVENT "SELECT position, stream, version, type, time, id, meta, data, checksum FROM event "
-/* The stream is the one bound: taking it from there saves decoding it. */
-#define EVENT_OF_STREAM \
-    "SELECT position, ?1, version, type, time, id, meta, data, checksum FROM event WHERE stream = ?1 "
+#define EVENT "SELECT position, version, type, time, id, meta, data, checksum, stream FROM event "
+/* Whoever asks for a stream knows it. */
+#define EVENT_OF_STREAM "SELECT position, version, type, time, id, meta, data, checksum FROM event WHERE stream = ?1 "
 #define COMMAND "SELECT id, digest, time, first, last, version, created, rejection, checksum, number FROM command "
 #define SNAPSHOT "SELECT stream, version, fingerprint, state, time, checksum FROM snapshot "
 #define STREAM_ID "(SELECT id FROM stream WHERE name = ?1)"

@@ -105,7 +105,7 @@ static stele_status edge(const struct listing *listing, enum sqlite_statement st
     code = sqlite3_step(row);
     *found = code == SQLITE_ROW;
     if (*found)
-        status = stele__sqlite_record(listing->connection, row, out, error);
+        status = stele__sqlite_record(listing->connection, row, stream, out, error);
     else if (code != SQLITE_DONE)
         status = stele__sqlite_fail(listing->connection, code, "read a stream", error);
     sqlite3_reset(row);
