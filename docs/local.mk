@@ -12,6 +12,7 @@ EXTRA_DIST += \
 	docs/file-format.md \
 	docs/hooks.md \
 	docs/operating.md \
+	docs/performance.md \
 	docs/reliability.md \
 	docs/snapshots.md \
 	docs/stores.md
