@@ -47,6 +47,17 @@ bool stele__parse_i64(struct stele_slice text, int64_t *out)
     return true;
 }
 
+int stele__hex_digit(char digit)
+{
+    if (digit >= '0' && digit <= '9')
+        return digit - '0';
+    if (digit >= 'a' && digit <= 'f')
+        return digit - 'a' + 10;
+    if (digit >= 'A' && digit <= 'F')
+        return digit - 'A' + 10;
+    return -1;
+}
+
 /* Whatever the locale puts between the whole and the fraction becomes a '.'. */
 static size_t set_point(char *text)
 {

@@ -55,6 +55,9 @@ stele_status stele__name_check(struct stele_slice name, const char *what, size_t
 bool stele__parse_u64(struct stele_slice text, uint64_t *out);
 bool stele__parse_i64(struct stele_slice text, int64_t *out);
 
+/* The value of a hexadecimal digit in either case; -1 if it is none. */
+int stele__hex_digit(char digit);
+
 /*
  * The shortest decimal text that reads back as the same double ("0.1"), always
  * with a '.' or an exponent so that it stays a real number; independent of the

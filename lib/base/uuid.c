@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/random.h"
+#include "base/text.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -202,17 +203,6 @@ void stele_uuid_print(const struct stele_uuid *uuid, char text[STELE_UUID_TEXT_S
     text[offset] = '\0';
 }
 
-static int digit_value(char character)
-{
-    if (character >= '0' && character <= '9')
-        return character - '0';
-    if (character >= 'a' && character <= 'f')
-        return character - 'a' + 10;
-    if (character >= 'A' && character <= 'F')
-        return character - 'A' + 10;
-    return -1;
-}
-
 static stele_status fail_uuid(size_t offset, const char *expected, stele_error **error)
 {
     stele__fail(error, STELE_MALFORMED, "not a UUID: %s expected at offset %zu", expected, offset);
@@ -230,7 +220,7 @@ stele_status stele_uuid_parse(struct stele_slice text, struct stele_uuid *out, s
         return stele__fail_argument(error, "out", "is NULL");
     for (size_t i = 0; i < LENGTH; i++) {
         const char character = i < text.size ? text.data[i] : '\0';
-        const int value = digit_value(character);
+        const int value = stele__hex_digit(character);
 
         if (is_hyphen_place(i)) {
             if (character != '-')

@@ -26,17 +26,6 @@ static stele_status fail(const char *text, const char *why, stele_error **error)
     return STELE_INVALID;
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 /* Decode `size` bytes into the arena; NULL with `*why` if they are malformed, or without if memory is out. */
 static char *decode(struct stele_arena *arena, const char *text, size_t size, const char **why)
 {
@@ -49,8 +38,8 @@ static char *decode(struct stele_arena *arena, const char *text, size_t size, co
         int byte = (unsigned char)text[i];
 
         if (byte == '%') {
-            const int high = size - i > 2 ? hex_digit(text[i + 1]) : -1;
-            const int low = size - i > 2 ? hex_digit(text[i + 2]) : -1;
+            const int high = size - i > 2 ? stele__hex_digit(text[i + 1]) : -1;
+            const int low = size - i > 2 ? stele__hex_digit(text[i + 2]) : -1;
 
             if (high < 0 || low < 0 || (high == 0 && low == 0)) {
                 *why = "'%' must be followed by two hexadecimal digits that are not 00 (a '%' itself is \"%25\")";
