@@ -119,12 +119,13 @@ static stele_status compare(const struct stele_append_view *view, const struct s
     return STELE_OK;
 }
 
-/* A repeated batch created the stream of its last event if it holds that stream's first. */
-static bool created(const struct stele_append_member *member)
+bool stele_append_rules_created(const struct stele_append_member *member)
 {
     const struct stele_record *last = &member->records[member->record_count - 1];
     uint64_t in_stream = 0;
 
+    if (member->result.version > member->record_count)
+        return false;
     for (size_t i = 0; i < member->record_count; i++)
         in_stream += stele__slice_equal(member->records[i].stream, last->stream);
     return member->result.version <= in_stream;
@@ -153,7 +154,7 @@ stele_status stele_append_rules_repeat(const struct stele_append_view *view, str
     if (!stored)
         return STELE_OK;
     *repeated = true;
-    member->result.created = created(member);
+    member->result.created = stele_append_rules_created(member);
     member->result.repeated = true;
     return STELE_OK;
 }

@@ -228,20 +228,6 @@ static stele_status write_record(struct group *group, const struct stele_record 
     return STELE_OK;
 }
 
-/* The stream of the last event is new if all its events are of this member. */
-static bool created(const struct stele_append_member *member)
-{
-    const struct stele_slice stream = member->records[member->record_count - 1].stream;
-    uint64_t here = 0;
-
-    if (member->result.version > member->record_count)
-        return false;
-    for (size_t i = 0; i < member->record_count; i++)
-        here += member->records[i].stream.size == stream.size &&
-                memcmp(member->records[i].stream.data, stream.data, stream.size) == 0;
-    return here == member->result.version;
-}
-
 static enum outcome refuse(struct group *group, stele_status status)
 {
     group->cause_status = status;
@@ -262,7 +248,7 @@ static enum outcome write_member(struct group *group, struct stele_append_member
         if (status != STELE_OK)
             return refuse(group, status);
     }
-    member->result.created = created(member);
+    member->result.created = stele_append_rules_created(member);
     return COMMITTED;
 }
 

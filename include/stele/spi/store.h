@@ -273,6 +273,13 @@ STELE_API stele_status stele_append_rules_repeat(const struct stele_append_view 
                                                  struct stele_append_member *member, bool *repeated);
 
 /*
+ * True if a member whose `result.version` is set, by writing or as a repetition,
+ * began the stream of its last record: all events of that stream up to there are
+ * its own. The member has records.
+ */
+STELE_API bool stele_append_rules_created(const struct stele_append_member *member);
+
+/*
  * All three, in the order that makes retries safe: a command that was handled
  * and a repetition are OK whatever was expected. On STELE_OK with `*repeated`
  * false the member's records are to be written. Then, and for a repetition too,
