@@ -1,12 +1,16 @@
 include tests/support/local.mk
 include tests/unit/base/local.mk
 include tests/unit/message/local.mk
+include tests/unit/runtime/local.mk
 include tests/unit/store/local.mk
 include tests/unit/aggregate/local.mk
+include tests/unit/bus/local.mk
+include tests/unit/app/local.mk
 include tests/unit/memory/local.mk
 include tests/unit/sqlite/local.mk
 include tests/contract/local.mk
 include tests/integration/local.mk
+include tests/sim/local.mk
 include tests/crash/local.mk
 include tests/fuzz/local.mk
 include tests/build/local.mk

@@ -64,7 +64,13 @@ enum stele_action {
     STATUS(IO, ABORT, "input/output error") \
     STATUS(UNKNOWN, RETRY, "the outcome is not known") \
     STATUS(FORKED, ABORT, "the handle was inherited through fork()") \
-    STATUS(TIMEOUT, RETRY, "the time was up")
+    STATUS(TIMEOUT, RETRY, "the time was up") \
+    STATUS(NO_HANDLER, NEVER, "nothing handles this message") \
+    STATUS(FAILED, NEVER, "a handler failed") \
+    STATUS(OVERLOAD, RETRY, "too much is waiting") \
+    STATUS(CANCELLED, NEVER, "cancelled") \
+    STATUS(SHUTDOWN, ABORT, "shutting down") \
+    STATUS(END, NONE, "there is no more")
 
 /*
  * STELE_UNKNOWN deserves a word: an append whose commit was cut short by an
@@ -107,6 +113,7 @@ STELE_API const char *stele_error_message(const stele_error *error);
  *   "attribute"                     a CloudEvents attribute
  *   "path" "offset" "line"          a file; a byte in the input; a line of it
  *   "stream" "id" "position" "version"   the place in a store
+ *   "route" "interceptor" "step"    who failed, on a bus
  */
 STELE_API const char *stele_error_get(const stele_error *error, const char *name);
 

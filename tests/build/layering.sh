@@ -15,7 +15,8 @@ awk -F: '
     function storey_of_public(header) {
         if (header ~ /^stele\/(base|clock|error|limits|log|memory|uuid)\.h$/) return 1
         if (header ~ /^stele\/(spi\/(store|operations)|store|operations|hooks)\.h$/) return 3
-        if (header ~ /^stele\/(aggregate|repository)\.h$/) return 4
+        if (header ~ /^stele\/(aggregate|repository|bus|intercept|observe|deadletters|channel)\.h$/) return 4
+        if (header == "stele/app.h") return 6
         if (header == "stele.h") return 7
         return 2
     }
@@ -24,6 +25,7 @@ awk -F: '
         if (folder == "message" || folder == "runtime") return 2
         if (folder == "store" || folder == "memory" || folder == "sqlite") return 3
         if (folder == "aggregate" || folder == "bus") return 4
+        if (folder == "app") return 6
         return 0
     }
     function fault(why) { print $1 ":" $2 ": includes " target ", " why }
@@ -89,8 +91,9 @@ only "$(include 'uuid/uuid\.h')" 'include/|lib/|stores/|tools/|examples/' 'lib/b
 only "$(include 'msgpack[./]')" 'include/|lib/|stores/|tools/|examples/' 'lib/message/codec_msgpack\.c' 'only codec_msgpack.c sees msgpack'
 only "$(include 'sqlite3\.h')" 'include/|lib/|stores/|tools/|examples/' 'stores/sqlite/[a-z_]*\.[ch]' 'only stores/sqlite sees SQLite'
 only "$(include 'jansson\.h')" 'include/|lib/|stores/|tools/|examples/' 'lib/message/[a-z_]*\.[ch]' 'only lib/message sees jansson'
-only "$(include 'pthread\.h|threads\.h')" 'include/|lib/|stores/|tools/|examples/' '((lib/base|lib/store|stores/[a-z]*)/[a-z_]*\.[ch]|lib/aggregate/cache\.[ch])' \
-    'threads meet in lib/base, lib/store, the backends and the cache of aggregates'
+only "$(include 'pthread\.h|threads\.h')" 'include/|lib/|stores/|tools/|examples/' '((lib/base|lib/runtime|lib/bus|lib/app|lib/store|stores/[a-z]*)/[a-z_]*\.[ch]|lib/aggregate/cache\.[ch])' \
+    'threads meet in lib/base, lib/runtime, lib/store, the backends, the bus and the cache of aggregates'
+only "$(call 'pthread_create')" 'lib/|stores/' '(lib/runtime|lib/store|stores/[a-z]*)/[a-z_]*\.[ch]' 'threads begin in lib/runtime and under the store'
 
 echo "$(cut -d: -f1 "$scratch/code" | sort -u | wc -l) files"
 cat "$scratch/faults"

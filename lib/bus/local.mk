@@ -1,0 +1,3 @@
+# Storey 4: routes, units of work, interceptors, observers, dead letters, channels.
+
+libstele_core_la_SOURCES +=

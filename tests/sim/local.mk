@@ -1,0 +1,1 @@
+# Simulated runs, many seeds of each: invariants, not expected outputs.
