@@ -5,6 +5,7 @@
 
 #include <argp.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -34,6 +35,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         return 0;
     case 'd': bench->folder = argument; return 0;
     case 'o': bench->only = argument; return 0;
+    case 't': bench->tool = argument; return 0;
     case 'r':
         if (!parse_count(argument, &count) || count > ROUNDS_MAX)
             argp_error(state, "--rounds takes a number from 1 to %d", ROUNDS_MAX);
@@ -54,11 +56,12 @@ void bench_open(struct bench *bench, int argc, char **argv, const char *descript
         {"dir", 'd', "DIR", 0, "Work on the disk that DIR is on (default: the current folder)", 0},
         {"only", 'o', "CASE", 0, "Run only the cases whose names begin with CASE", 0},
         {"rounds", 'r', "N", 0, "Rounds per case, the median counts (default 5)", 0},
+        {"tool", 't', "FILE", 0, "The program stele (default: tools/stele/stele)", 0},
         {"events", 'n', "N", 0, "Events of the large log (default 1000000)", 0},
         {0}};
     const struct argp argp = {.options = options, .parser = parse_option, .doc = description};
 
-    *bench = (struct bench){.folder = ".", .only = "", .rounds = 5, .events = 1000000};
+    *bench = (struct bench){.folder = ".", .only = "", .rounds = 5, .events = 1000000, .tool = "tools/stele/stele"};
     argp_parse(&argp, argc, argv, 0, NULL, bench);
     printf("%-34s %14s %14s %7s  %s\n", "case", "ours", "other", "ratio", "unit");
 }
@@ -84,26 +87,59 @@ static int compare_doubles(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
-static double median(double *figures, unsigned count)
+double bench_percentile(double *figures, size_t count, double percent)
 {
     qsort(figures, count, sizeof(*figures), compare_doubles);
-    return figures[count / 2];
+    return figures[(size_t)((double)(count - 1) * percent / 100)];
+}
+
+static double median(double *figures, unsigned count)
+{
+    return bench_percentile(figures, count, 50);
+}
+
+struct result {
+    char other[32], ratio[32], goal[32]; /* as numbers, or "null" */
+    bool has_goal, reached;
+};
+
+static struct result judge(const struct bench_case *entry, double ours, double other)
+{
+    const double reached = entry->other ? ours / other : ours;
+    const bool is_least = entry->goal.at_least > 0;
+    const double bound = is_least ? entry->goal.at_least : entry->goal.at_most;
+    struct result result = {"null", "null", "null", bound > 0, is_least ? reached >= bound : reached <= bound};
+
+    if (entry->other) {
+        snprintf(result.other, sizeof(result.other), "%.3f", other);
+        snprintf(result.ratio, sizeof(result.ratio), "%.4f", ours / other);
+    }
+    if (bound > 0)
+        snprintf(result.goal, sizeof(result.goal), "%s %.2f", is_least ? ">=" : "<=", bound);
+    return result;
+}
+
+static const char *shown(const char *number)
+{
+    return strcmp(number, "null") == 0 ? "-" : number;
 }
 
 static void report(const struct bench *bench, const struct bench_case *entry, double ours, double other)
 {
-    if (!entry->other) {
-        printf("%-34s %14.3f %14s %7s  %s\n", entry->name, ours, "-", "-", entry->unit);
-        if (bench->json)
-            fprintf(bench->json, "{\"name\":\"%s\",\"ours\":%.3f,\"other\":null,\"ratio\":null,\"unit\":\"%s\"}\n",
-                    entry->name, ours, entry->unit);
-    } else {
-        printf("%-34s %14.3f %14.3f %7.3f  %s\n", entry->name, ours, other, ours / other, entry->unit);
-        if (bench->json)
-            fprintf(bench->json, "{\"name\":\"%s\",\"ours\":%.3f,\"other\":%.3f,\"ratio\":%.4f,\"unit\":\"%s\"}\n",
-                    entry->name, ours, other, ours / other, entry->unit);
-    }
+    const struct result result = judge(entry, ours, other);
+
+    printf("%-34s %14.3f %14s %7s  %s", entry->name, ours, shown(result.other), shown(result.ratio), entry->unit);
+    if (result.has_goal)
+        printf("; goal %s: %s", result.goal, result.reached ? "reached" : "MISSED");
+    putchar('\n');
     fflush(stdout);
+    if (!bench->json)
+        return;
+    fprintf(bench->json, "{\"name\":\"%s\",\"ours\":%.3f,\"other\":%s,\"ratio\":%s,\"unit\":\"%s\"", entry->name, ours,
+            result.other, result.ratio, entry->unit);
+    if (result.has_goal)
+        fprintf(bench->json, ",\"goal\":\"%s\",\"reached\":%s", result.goal, result.reached ? "true" : "false");
+    fputs("}\n", bench->json);
 }
 
 void bench_run(struct bench *bench, const struct bench_case *entry)
@@ -122,6 +158,31 @@ void bench_run(struct bench *bench, const struct bench_case *entry)
             other[round] = entry->other(entry->context);
     }
     report(bench, entry, median(ours, bench->rounds), entry->other ? median(other, bench->rounds) : 0);
+}
+
+static void become_tool(const struct bench *bench, const char *command, const char *db, const char *argument)
+{
+    const int nowhere = open("/dev/null", O_WRONLY);
+
+    if (nowhere >= 0 && dup2(nowhere, STDOUT_FILENO) >= 0)
+        execl(bench->tool, "stele", command, db, argument, (char *)NULL);
+    perror(bench->tool);
+    _exit(EXIT_FAILURE);
+}
+
+void bench_tool(const struct bench *bench, const char *command, const char *db, const char *argument)
+{
+    int status = 0;
+    pid_t child;
+
+    fflush(NULL);
+    child = fork();
+    if (child == 0)
+        become_tool(bench, command, db, argument);
+    if (child < 0 || waitpid(child, &status, 0) != child || status != 0) {
+        fprintf(stderr, "stele %s failed\n", command);
+        exit(EXIT_FAILURE);
+    }
 }
 
 double bench_seconds(void)

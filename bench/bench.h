@@ -1,8 +1,9 @@
 /*
  * Benchmarks that compare: every case runs "ours" and "other" in turn, in one
  * process, round after round, so that a noisy machine disturbs both alike. A
- * case prints the median of each and their ratio; --json writes the same as one
- * object a line: {"name", "ours", "other", "ratio", "unit"}.
+ * case prints the median of each, their ratio, and the goal with whether it was
+ * reached; --json writes the same as one object a line:
+ * {"name", "ours", "other", "ratio", "unit", "goal", "reached"}.
  */
 #ifndef BENCH_BENCH_H
 #define BENCH_BENCH_H
@@ -16,7 +17,14 @@ struct bench {
     const char *only;   /* run the cases whose names begin with this */
     unsigned rounds;    /* per case */
     uint64_t events;    /* of the large log */
+    const char *tool;   /* the program stele */
     FILE *json;
+};
+
+/* What a case must reach: its ratio, or its figure if that stands alone. All zero: nothing is asked. */
+struct bench_goal {
+    double at_least;
+    double at_most;
 };
 
 /* One side of a case: does its work and returns the figure, in the case's unit. */
@@ -28,14 +36,21 @@ struct bench_case {
     bench_side *ours;
     bench_side *other; /* NULL: the figure stands alone */
     void *context;
+    struct bench_goal goal;
 };
 
-/* Read --json FILE, --dir DIR, --only CASE, --rounds N, --events N; exits on a usage error. */
+/* Read --json FILE, --dir DIR, --only CASE, --rounds N, --events N, --tool FILE; exits on a usage error. */
 void bench_open(struct bench *bench, int argc, char **argv, const char *description);
 void bench_close(struct bench *bench);
 
 bool bench_wants(const struct bench *bench, const char *name);
 void bench_run(struct bench *bench, const struct bench_case *entry);
+
+/* Sort figures and return the one that `percent` of them do not exceed. */
+double bench_percentile(double *figures, size_t count, double percent);
+
+/* Run `stele COMMAND DB [ARGUMENT]` with its output thrown away, and wait for it. */
+void bench_tool(const struct bench *bench, const char *command, const char *db, const char *argument);
 
 /* Seconds from an arbitrary start. */
 double bench_seconds(void);

@@ -15,3 +15,19 @@ bench_concurrency_LDADD = libstele.la $(SQLITE_LIBS)
 bench_programs += bench/snapshots
 bench_snapshots_SOURCES = bench/snapshots.c $(bench_bare) $(bench_common)
 bench_snapshots_LDADD = libstele.la $(SQLITE_LIBS)
+
+bench_programs += bench/bulk
+bench_bulk_SOURCES = bench/bulk.c $(bench_bare) $(bench_common)
+bench_bulk_LDADD = libstele.la $(SQLITE_LIBS)
+
+bench_programs += bench/commands
+bench_commands_SOURCES = bench/commands.c $(bench_bare) $(bench_common)
+bench_commands_LDADD = libstele.la $(SQLITE_LIBS)
+
+bench_programs += bench/readers
+bench_readers_SOURCES = bench/readers.c bench/readings.c bench/readings.h $(bench_common)
+bench_readers_LDADD = libstele.la
+
+bench_programs += bench/growth
+bench_growth_SOURCES = bench/growth.c $(bench_bare) $(bench_common)
+bench_growth_LDADD = libstele.la $(SQLITE_LIBS)

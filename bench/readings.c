@@ -59,7 +59,7 @@ void stream_name(unsigned stream, char name[32])
     snprintf(name, 32, "meter-%06u", stream);
 }
 
-void fill(stele_store *store, unsigned streams, uint64_t events)
+void fill_from(stele_store *store, unsigned first, unsigned streams, uint64_t events)
 {
     enum { CHUNK = 1000 };
     static char names[CHUNK][32];
@@ -72,7 +72,7 @@ void fill(stele_store *store, unsigned streams, uint64_t events)
 
         for (; count < CHUNK && done < events; count++, done++) {
             messages[count] = new_reading((int64_t)done);
-            stream_name((unsigned)(done % streams), names[count]);
+            stream_name(first + (unsigned)(done % streams), names[count]);
             writes[count] = (struct stele_write){.stream = names[count], .event = messages[count]};
         }
         bench_must(
@@ -81,4 +81,9 @@ void fill(stele_store *store, unsigned streams, uint64_t events)
         while (count > 0)
             stele_message_unref(messages[--count]);
     }
+}
+
+void fill(stele_store *store, unsigned streams, uint64_t events)
+{
+    fill_from(store, 0, streams, events);
 }

@@ -24,5 +24,7 @@ void stream_name(unsigned stream, char name[32]);
 
 /* Fill a store with `events` events, `streams` streams in turn, a thousand at a time. */
 void fill(stele_store *store, unsigned streams, uint64_t events);
+/* The same, with the streams numbered from `first`. */
+void fill_from(stele_store *store, unsigned first, unsigned streams, uint64_t events);
 
 #endif

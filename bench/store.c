@@ -148,10 +148,14 @@ static void bench_appends(struct bench *bench)
         append_single_ours(&subject);
         append_single_bare(&subject);
     }
-    bench_run(bench,
-              &(struct bench_case){"append_1_durable", "events/s", append_single_ours, append_single_bare, &subject});
-    bench_run(bench,
-              &(struct bench_case){"append_100_durable", "events/s", append_batch_ours, append_batch_bare, &subject});
+    bench_run(
+        bench,
+        &(struct bench_case){
+            "append_1_durable", "events/s", append_single_ours, append_single_bare, &subject, {.at_least = 0.90}});
+    bench_run(
+        bench,
+        &(struct bench_case){
+            "append_100_durable", "events/s", append_batch_ours, append_batch_bare, &subject, {.at_least = 0.80}});
     stele_store_close(subject.store);
     bare_close(subject.bare);
     remove_store(ours);
@@ -293,14 +297,16 @@ static void bench_loads(struct bench *bench)
     if (bench_wants(bench, "load_100_events")) {
         path = path_of(bench, "load-100");
         open_reading(&small, path, 10000);
-        bench_run(bench, &(struct bench_case){"load_100_events", "events/s", load_ours, load_bare, &small});
+        bench_run(bench, &(struct bench_case){
+                             "load_100_events", "events/s", load_ours, load_bare, &small, {.at_least = 0.80}});
         close_reading(&small);
         remove_store(path);
     }
     if (bench_wants(bench, "load_10000_events")) {
         path = path_of(bench, "load-10000");
         open_reading(&large, path, 10000);
-        bench_run(bench, &(struct bench_case){"load_10000_events", "events/s", load_ours, load_bare, &large});
+        bench_run(bench,
+                  &(struct bench_case){"load_10000_events", "events/s", load_ours, load_bare, &large, {.at_least = 0}});
         close_reading(&large);
         remove_store(path);
     }
@@ -314,10 +320,11 @@ static void bench_log(struct bench *bench)
 
     if (bench_wants(bench, "log_peak_memory") || bench_wants(bench, "log_read_all"))
         bench_in_child(fill_file, &file);
-    bench_run(bench, &(struct bench_case){"log_peak_memory", "MiB", log_memory_ours, NULL, &file});
+    bench_run(bench, &(struct bench_case){"log_peak_memory", "MiB", log_memory_ours, NULL, &file, {.at_most = 16}});
     if (bench_wants(bench, "log_read_all")) {
         open_reading(&subject, path, 0);
-        bench_run(bench, &(struct bench_case){"log_read_all", "events/s", log_ours, log_bare, &subject});
+        bench_run(bench,
+                  &(struct bench_case){"log_read_all", "events/s", log_ours, log_bare, &subject, {.at_least = 0.60}});
         close_reading(&subject);
     }
     remove_store(path);
@@ -336,7 +343,8 @@ static void bench_fold(struct bench *bench)
     fill(subject.store, 1, subject.stream_events);
     bench_must(stele_repository_new(subject.store, &meter_aggregate, NULL, &subject.repository, &error), error,
                "repository");
-    bench_run(bench, &(struct bench_case){"fold_from_memory", "events/s", load_ours, NULL, &subject});
+    bench_run(bench,
+              &(struct bench_case){"fold_from_memory", "events/s", load_ours, NULL, &subject, {.at_least = 4e6}});
     stele_repository_free(subject.repository);
     stele_store_close(subject.store);
 }
