@@ -22,6 +22,9 @@
 #define STELE_BATCH_BYTES_MAX (32 * 1024 * 1024)
 #define STELE_REJECTION_MAX 4095    /* text with which a remembered command was refused */
 #define STELE_NESTING_MAX 64        /* lists and maps inside each other in a payload */
+#define STELE_HOPS_MAX 64           /* messages that follow from each other in one unit of work */
+#define STELE_EMISSIONS_MAX 1024    /* messages that one call of a handler publishes */
+#define STELE_ERRORS_MAX 3          /* ".error" messages that follow from each other */
 #define STELE_VERSION_MAX INT64_MAX /* versions and positions */
 
 #endif

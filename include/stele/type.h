@@ -204,6 +204,7 @@ struct stele_type {
     size_t size; /* of the struct */
     const struct stele_field *fields;
     size_t field_count;
+    const struct stele_type *parent; /* what wants the parent, gets this too (stele/bus.h); NULL: none */
 };
 
 #define STELE_NON_EMPTY .non_empty = true
@@ -318,13 +319,16 @@ struct stele_type {
 #define STELE__DESCRIBE_(T, KIND, member, ...) \
     {.name = #member, .offset = offsetof(struct T, member), STELE__D_##KIND, __VA_ARGS__},
 #define STELE__DEFINE(KIND, T, type_name, type_version, FIELDS) \
+    STELE__DEFINE_UNDER(KIND, T, type_name, type_version, FIELDS, NULL)
+#define STELE__DEFINE_UNDER(KIND, T, type_name, type_version, FIELDS, PARENT) \
     static const struct stele_field T##_fields[] = {FIELDS(STELE__DESCRIBE, T)}; \
     const struct stele_type T##_type = {.name = type_name, \
                                         .version = type_version, \
                                         .kind = KIND, \
                                         .size = sizeof(struct T), \
                                         .fields = T##_fields, \
-                                        .field_count = sizeof(T##_fields) / sizeof(T##_fields[0])}
+                                        .field_count = sizeof(T##_fields) / sizeof(T##_fields[0]), \
+                                        .parent = PARENT}
 
 /* The descriptor of a field list, in exactly one .c file; `name` is the C name, `type_name` the stored one. */
 #define STELE_DEFINE_EVENT(name, type_name, version, FIELDS) \
@@ -337,6 +341,13 @@ struct stele_type {
     STELE__DEFINE(STELE_REPLY, name, type_name, version, FIELDS)
 #define STELE_DEFINE_STATE(name, type_name, version, FIELDS) \
     STELE__DEFINE(STELE_STATE, name, type_name, version, FIELDS)
+/*
+ * An event that is also one of `parent` (a declared type): it has the parent's
+ * fields, of the same kinds, and may have more. Routes for the parent get it,
+ * and read it as the parent.
+ */
+#define STELE_DEFINE_EVENT_UNDER(name, type_name, version, FIELDS, parent) \
+    STELE__DEFINE_UNDER(STELE_EVENT, name, type_name, version, FIELDS, &parent##_type)
 /* A struct used inside others by STRUCT(name). */
 #define STELE_DEFINE_STRUCT(name, FIELDS) STELE__DEFINE(STELE_PART, name, #name, 1, FIELDS)
 #define STELE_DECLARE_STRUCT(name, FIELDS) \
@@ -347,7 +358,8 @@ struct stele_type {
 
 /*
  * Check a descriptor itself: names present, unique and within limits, rules
- * that fit their kinds, nesting within STELE_NESTING_MAX. A type may contain
+ * that fit their kinds, nesting within STELE_NESTING_MAX, a parent of the same kind
+ * whose fields are all there, alike. A type may contain
  * itself through OPTIONAL or LIST: its values are bounded instead, to
  * STELE_NESTING_MAX levels of structs and lists, by every function below
  * (STELE_LIMIT). STELE_INVALID names type and field. Building messages relies on it; stele_repository_new() and

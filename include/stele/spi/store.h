@@ -136,13 +136,14 @@ struct stele_store_operations; /* stele/spi/operations.h */
 /* What every backend's handle begins with. */
 struct stele_backend {
     const struct stele_store_ops *ops;
+    uint32_t idle_ms; /* set by `open`: nothing written for so long, `idle` is called; 0: never */
 };
 
 /*
  * The functions of a backend. All may block. Except where said, each may be
  * called by any number of threads at once; the backend takes its own locks and
  * holds none while it calls a visitor that would keep a writer waiting.
- * Errors are those of the front's function; all slots are required, but for `operations`.
+ * Errors are those of the front's function; all slots are required, but for `idle` and `operations`.
  */
 struct stele_store_ops {
     size_t size;        /* of this struct */
@@ -221,6 +222,13 @@ struct stele_store_ops {
 
     /* Delete a stream's snapshot, or with an absent `stream` every one. Same thread rule. */
     stele_status (*drop_snapshot)(struct stele_backend *backend, struct stele_slice stream, stele_error **error);
+
+    /*
+     * Nothing was written through this handle for a while: tidy up, shortly and without waiting for anybody. False if
+     * something is left to do: called again, later each time. One thread at a time with append: the front sees to it.
+     * Needed only by a backend that sets `idle_ms`.
+     */
+    bool (*idle)(struct stele_backend *backend);
 
     /* Copies, compaction, sizes, SQL. Optional: NULL, or a table whose slots are each optional. */
     const struct stele_store_operations *operations;
