@@ -5,6 +5,10 @@
  */
 #include "base/futex.h"
 
+#include <time.h>
+
+#define SECOND INT64_C(1000000000)
+
 #ifndef STELE__FUTEX_PORTABLE
 
 #include <limits.h>
@@ -29,6 +33,13 @@ void stele__futex_wait(struct stele__futex *futex, uint32_t seen)
     syscall(SYS_futex, &futex->word, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
 }
 
+void stele__futex_wait_for(struct stele__futex *futex, uint32_t seen, int64_t nanoseconds)
+{
+    const struct timespec time = {(time_t)(nanoseconds / SECOND), (long)(nanoseconds % SECOND)};
+
+    syscall(SYS_futex, &futex->word, FUTEX_WAIT_PRIVATE, seen, &time, NULL, 0);
+}
+
 void stele__futex_wake(struct stele__futex *futex)
 {
     atomic_fetch_add_explicit(&futex->word, 1, memory_order_release);
@@ -37,12 +48,26 @@ void stele__futex_wake(struct stele__futex *futex)
 
 #else
 
+#include <stele/clock.h>
+
+static bool init_condition(pthread_cond_t *condition)
+{
+    pthread_condattr_t monotonic;
+    bool made;
+
+    if (pthread_condattr_init(&monotonic) != 0)
+        return false;
+    made = pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC) == 0 && pthread_cond_init(condition, &monotonic) == 0;
+    pthread_condattr_destroy(&monotonic);
+    return made;
+}
+
 bool stele__futex_init(struct stele__futex *futex)
 {
     atomic_init(&futex->word, 0);
     if (pthread_mutex_init(&futex->mutex, NULL) != 0)
         return false;
-    if (pthread_cond_init(&futex->changed, NULL) == 0)
+    if (init_condition(&futex->changed))
         return true;
     pthread_mutex_destroy(&futex->mutex);
     return false;
@@ -59,6 +84,18 @@ void stele__futex_wait(struct stele__futex *futex, uint32_t seen)
     pthread_mutex_lock(&futex->mutex);
     if (stele__futex_read(futex) == seen)
         pthread_cond_wait(&futex->changed, &futex->mutex);
+    pthread_mutex_unlock(&futex->mutex);
+}
+
+void stele__futex_wait_for(struct stele__futex *futex, uint32_t seen, int64_t nanoseconds)
+{
+    const struct stele_clock *clock = stele_clock_system();
+    const int64_t end = clock->monotonic(clock->context) + nanoseconds;
+    const struct timespec until = {(time_t)(end / SECOND), (long)(end % SECOND)};
+
+    pthread_mutex_lock(&futex->mutex);
+    if (stele__futex_read(futex) == seen)
+        pthread_cond_timedwait(&futex->changed, &futex->mutex, &until);
     pthread_mutex_unlock(&futex->mutex);
 }
 

@@ -46,6 +46,8 @@ static inline uint32_t stele__futex_read(struct stele__futex *futex)
 
 /* Sleep while the word is what was `seen`. May return for nothing. */
 void stele__futex_wait(struct stele__futex *futex, uint32_t seen);
+/* The same, for so many nanoseconds at most: more than 0. */
+void stele__futex_wait_for(struct stele__futex *futex, uint32_t seen, int64_t nanoseconds);
 
 /* Change the word and wake all who sleep on it. */
 void stele__futex_wake(struct stele__futex *futex);

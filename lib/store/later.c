@@ -15,8 +15,8 @@
 #include "base/memory.h"
 #include "store/hooks.h"
 #include "store/store.h"
+#include "store/thread.h"
 
-#include <signal.h>
 #include <string.h>
 
 /* --- Snapshots ------------------------------------------------------------------------ */
@@ -145,17 +145,11 @@ static void *run(void *context)
     return NULL;
 }
 
-/* Under the mutex. The thread takes no signals: those are the program's. */
+/* Under the mutex. */
 static bool start(struct stele__later *later)
 {
-    sigset_t all, before;
-
-    if (later->started)
-        return true;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    later->started = pthread_create(&later->thread, NULL, run, later) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (!later->started)
+        later->started = stele__thread_start(&later->thread, run, later) == 0;
     return later->started;
 }
 

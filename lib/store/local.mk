@@ -9,6 +9,8 @@ libstele_core_la_SOURCES += \
 	lib/store/fork.h \
 	lib/store/hooks.c \
 	lib/store/hooks.h \
+	lib/store/idle.c \
+	lib/store/idle.h \
 	lib/store/later.c \
 	lib/store/later.h \
 	lib/store/ledger.c \
@@ -24,6 +26,8 @@ libstele_core_la_SOURCES += \
 	lib/store/snapshot.c \
 	lib/store/store.c \
 	lib/store/store.h \
+	lib/store/thread.c \
+	lib/store/thread.h \
 	lib/store/url.c \
 	lib/store/url.h \
 	lib/store/verify.c \

@@ -25,9 +25,10 @@
 
 #include "base/error.h"
 #include "store/hooks.h"
+#include "store/idle.h"
+#include "store/thread.h"
 
 #include <sched.h>
-#include <signal.h>
 #include <string.h>
 
 enum { DALLY_NS = 20000 };
@@ -243,15 +244,27 @@ void stele__queue_enter(struct stele__queue *queue)
     pthread_mutex_lock(&queue->gate);
 }
 
+bool stele__queue_try_enter(struct stele__queue *queue)
+{
+    return atomic_load_explicit(&queue->arrived, memory_order_relaxed) == 0 && pthread_mutex_trylock(&queue->gate) == 0;
+}
+
 void stele__queue_leave(struct stele__queue *queue)
 {
     pthread_mutex_unlock(&queue->gate);
+}
+
+void stele__queue_wrote(struct stele__queue *queue)
+{
+    if (queue->idle)
+        stele__idle_note(queue->idle);
 }
 
 static void append(struct stele__queue *queue, struct stele_append_member *members, size_t count)
 {
     stele__queue_enter(queue);
     queue->ops->append(queue->backend, members, count);
+    stele__queue_wrote(queue);
     stele__queue_leave(queue);
 }
 
@@ -501,18 +514,14 @@ static void *run_committer(void *context)
     return NULL;
 }
 
-/* Under the mutex. The thread takes no signals: those are the program's. */
+/* Under the mutex. */
 static stele_status start(struct stele__queue *queue, stele_error **error)
 {
-    sigset_t all, before;
     int code;
 
     if (queue->started)
         return STELE_OK;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    code = pthread_create(&queue->committer, NULL, run_committer, queue);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    code = stele__thread_start(&queue->committer, run_committer, queue);
     if (code != 0)
         return stele__fail(error, STELE_NO_MEMORY, "no thread can be started: %s", strerror(code));
     queue->started = true;

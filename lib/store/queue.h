@@ -52,10 +52,13 @@ struct stele__queue_list {
     size_t bytes;
 };
 
+struct stele__idle;
+
 struct stele__queue {
     const struct stele_store_ops *ops;
     struct stele_backend *backend;
     const struct stele_hooks *hooks; /* told of commits; may be NULL; set before the first append */
+    struct stele__idle *idle;        /* told of writes; may be NULL; likewise */
     size_t events_limit;
     size_t bytes_limit;
     struct stele__futex words[STELE__WORD_COUNT];
@@ -106,6 +109,10 @@ stele_status stele__queue_push(struct stele__queue *queue, struct stele__queue_e
 /* Between the two no group is with the backend: for what else writes to it. Deliver functions may do so too. */
 void stele__queue_enter(struct stele__queue *queue);
 void stele__queue_leave(struct stele__queue *queue);
+/* Enter without waiting; false if somebody is in there or waits to be. */
+bool stele__queue_try_enter(struct stele__queue *queue);
+/* To be said before leaving, if something may have been written. */
+void stele__queue_wrote(struct stele__queue *queue);
 
 /* Wait until all pushed before is delivered. STELE_INVALID in a deliver function, which would wait for itself. */
 stele_status stele__queue_flush(struct stele__queue *queue, stele_error **error);

@@ -42,6 +42,7 @@ void stele__store_enter(stele_store *store)
 
 void stele__store_leave(stele_store *store)
 {
+    stele__queue_wrote(&store->queue);
     stele__queue_leave(&store->queue);
 }
 
@@ -106,8 +107,14 @@ static stele_status start_queues(stele_store *store, const struct stele_store_op
         return status;
     store->queue.hooks = store->hooks;
     status = stele__later_init(&store->later, store, error);
+    if (status == STELE_OK) {
+        status = stele__idle_init(&store->idle, &store->queue, error);
+        if (status != STELE_OK)
+            stele__later_fini(&store->later);
+    }
     if (status != STELE_OK)
         stele__queue_fini(&store->queue);
+    store->queue.idle = &store->idle;
     return status;
 }
 
@@ -163,7 +170,9 @@ void stele_store_close(stele_store *store)
     if (!store || store->generation != stele__fork_generation())
         return;
     stele__later_stop(&store->later);
+    stele__idle_stop(&store->idle);
     stele__queue_fini(&store->queue);
+    stele__idle_fini(&store->idle);
     stele__later_fini(&store->later);
     store->ops->close(store->backend);
     stele__free(store, sizeof(*store));

@@ -8,6 +8,7 @@
 #include <stele/spi/store.h>
 
 #include "store/hooks.h"
+#include "store/idle.h"
 #include "store/later.h"
 #include "store/queue.h"
 
@@ -20,6 +21,7 @@ struct stele_store {
     unsigned generation;             /* of the process that opened it, see store/fork.h */
     struct stele__queue queue;       /* what every append goes through */
     struct stele__later later;       /* snapshots to be written */
+    struct stele__idle idle;         /* calls the backend between writes */
     const struct stele_hooks *hooks; /* may be NULL */
 };
 

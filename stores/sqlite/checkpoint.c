@@ -142,6 +142,38 @@ void stele__sqlite_checkpoint(struct sqlite_store *store)
     writer->checkpoint_at = next_length(store, writer->log_pages);
 }
 
+/*
+ * The log is cut, not only moved: what is there tomorrow is then one file, and
+ * readers need not look into the log for each page. A reader in the way keeps it
+ * from that for this time. The next burst pays for the log to grow again.
+ */
+static int empty_log(struct sqlite_store *store, bool *emptied)
+{
+    const int code = move_log(store);
+
+    return code == SQLITE_OK ? truncate_log(store->checkpointer, 0, emptied) : code;
+}
+
+bool stele__sqlite_idle(struct stele_backend *backend)
+{
+    struct sqlite_store *store = stele__sqlite_store(backend);
+    struct sqlite_writer *writer = &store->writer;
+    bool emptied = false;
+    int code;
+
+    /* What lies at the paths now is not to be touched any more than by a close. */
+    if (writer->log_pages == 0 || atomic_load(&store->poisoned) || stele__sqlite_check_files(store, NULL) != STELE_OK)
+        return true;
+    code = empty_log(store, &emptied);
+    if (code != SQLITE_OK && !gave_up(code))
+        note_failure(store, code);
+    if (!emptied || code != SQLITE_OK)
+        return false;
+    writer->log_pages = 0;
+    writer->checkpoint_at = store->checkpoint_pages;
+    return true;
+}
+
 void stele__sqlite_note_log(struct sqlite_store *store, int pages)
 {
     if (pages <= store->writer.log_pages)

@@ -50,15 +50,31 @@ static stele_status take_sync(struct sqlite_store *store, const struct stele_url
     return fail_parameter(parameter, "must be full, normal or off", error);
 }
 
+static stele_status take_time(const struct stele_url_parameter *parameter, uint64_t *ms, stele_error **error)
+{
+    if (!stele__parse_u64(stele__slice(parameter->value), ms) || *ms > INT_MAX)
+        return fail_parameter(parameter, "must be a number of milliseconds", error);
+    return STELE_OK;
+}
+
 static stele_status take_busy(struct sqlite_store *store, const struct stele_url_parameter *parameter,
                               stele_error **error)
 {
-    uint64_t ms;
+    uint64_t ms = 0;
+    stele_status status = take_time(parameter, &ms, error);
 
-    if (!stele__parse_u64(stele__slice(parameter->value), &ms) || ms > INT_MAX)
-        return fail_parameter(parameter, "must be a number of milliseconds", error);
     store->busy_limit = (int64_t)ms * MILLISECOND;
-    return STELE_OK;
+    return status;
+}
+
+static stele_status take_idle(struct sqlite_store *store, const struct stele_url_parameter *parameter,
+                              stele_error **error)
+{
+    uint64_t ms = 0;
+    stele_status status = take_time(parameter, &ms, error);
+
+    store->base.idle_ms = (uint32_t)ms;
+    return status;
 }
 
 static stele_status take_mmap(struct sqlite_store *store, const struct stele_url_parameter *parameter,
@@ -95,13 +111,14 @@ static stele_status take_parameter(struct sqlite_store *store, const struct stel
         const char *name;
         stele_status (*take)(struct sqlite_store *, const struct stele_url_parameter *, stele_error **);
     } known[] = {
-        {"sync", take_sync}, {"busy", take_busy}, {"mmap", take_mmap}, {"vfs", take_vfs}, {"accept", take_accept},
+        {"sync", take_sync}, {"busy", take_busy}, {"idle", take_idle},
+        {"mmap", take_mmap}, {"vfs", take_vfs},   {"accept", take_accept},
     };
 
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
         if (strcmp(parameter->name, known[i].name) == 0)
             return known[i].take(store, parameter, error);
-    return fail_parameter(parameter, "a store of SQLite has sync, busy, mmap, vfs and accept", error);
+    return fail_parameter(parameter, "a store of SQLite has sync, busy, idle, mmap, vfs and accept", error);
 }
 
 /* --- Connections ---------------------------------------------------------------------------- */
@@ -292,6 +309,8 @@ static stele_status open_store(struct sqlite_store *store, const struct stele_op
         status = take_parameter(store, &request->parameters[i], error);
     if (status == STELE_OK)
         status = prepare_file(store, request->location, error);
+    if (store->mode == STELE_OPEN_READ_ONLY)
+        store->base.idle_ms = 0;
     if (status == STELE_OK && store->mode != STELE_OPEN_READ_ONLY) {
         status = stele__sqlite_writer_init(store, error);
         if (status == STELE_OK)
@@ -314,6 +333,7 @@ stele_status stele__sqlite_open(const struct stele_open_request *request, struct
     store->clock = request->clock;
     store->mode = request->mode;
     store->busy_limit = SQLITE_STORE_BUSY_DEFAULT * MILLISECOND;
+    store->base.idle_ms = SQLITE_STORE_IDLE_DEFAULT;
     store->checkpoint_pages = SQLITE_STORE_CHECKPOINT_PAGES;
     pthread_mutex_init(&store->pool_mutex, NULL);
     pthread_cond_init(&store->pool_given, NULL);
@@ -397,5 +417,6 @@ const struct stele_store_ops stele__sqlite_ops = {
     .load_snapshot = stele__sqlite_load_snapshot,
     .save_snapshot = stele__sqlite_save_snapshot,
     .drop_snapshot = stele__sqlite_drop_snapshot,
+    .idle = stele__sqlite_idle,
     .operations = &stele__sqlite_operations,
 };

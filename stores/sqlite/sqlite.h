@@ -29,6 +29,7 @@ enum {
     SQLITE_STORE_CHECKPOINT_PAGES = 4000,  /* length of the log from which an append checkpoints */
     SQLITE_STORE_READERS_MAX = 8,
     SQLITE_STORE_BUSY_DEFAULT = 5000, /* ms */
+    SQLITE_STORE_IDLE_DEFAULT = 1000, /* ms without a commit, after which the log is moved in */
     SQLITE_STORE_LOOKED_MAX = 65536   /* rows of one snapshot */
 };
 
@@ -241,7 +242,7 @@ struct sqlite_known {
     size_t room;
 };
 
-enum { KNOWN_STREAMS = 1024, KNOWN_TYPES = 256 }; /* powers of two */
+enum { KNOWN_STREAMS = 4096, KNOWN_TYPES = 256 }; /* powers of two */
 
 /* What appends keep between them. Used by one append at a time. */
 struct sqlite_writer {
@@ -254,7 +255,7 @@ struct sqlite_writer {
     struct sqlite_known *streams;
     struct sqlite_known *types;
     struct stele_arena arena; /* of the rules' questions */
-    int log_pages;            /* length of the log after the last commit */
+    int log_pages;            /* length of the log after the last commit; 0: nothing was written behind a cut */
     int checkpoint_at;        /* length from which the next checkpoint is tried */
 };
 
@@ -383,6 +384,8 @@ stele_status stele__sqlite_has_format(struct sqlite_store *store, struct sqlite_
 
 /* Move the log into the file under the write lock, if it has grown long. Never fails an append. */
 void stele__sqlite_checkpoint(struct sqlite_store *store);
+/* The slot: move all of it and cut it, if nobody is in the way. */
+bool stele__sqlite_idle(struct stele_backend *backend);
 /* A commit of the writer has made the log so long. */
 void stele__sqlite_note_log(struct sqlite_store *store, int pages);
 /* Move all of it and cut it to nothing, waiting up to `patience` ns for others; `*truncated` says whether. */

@@ -132,11 +132,29 @@ static stele_status look_up(struct sqlite_writer *writer, enum sqlite_statement 
     return status;
 }
 
+/*
+ * The entry of a stream, or the one to give up for it. A batch may go to a
+ * thousand streams: with one place for each name, a third of them would drive
+ * one another out, each time at the price of a query.
+ */
+static struct sqlite_known *stream_entry(const struct sqlite_writer *writer, struct stele_slice name)
+{
+    const uint64_t hash = XXH3_64bits(name.data, name.size);
+    struct sqlite_known *pair = &writer->streams[hash & (KNOWN_STREAMS - 2)];
+
+    for (size_t i = 0; i < 2; i++)
+        if (is_known(&pair[i], writer->generation, name))
+            return &pair[i];
+    for (size_t i = 0; i < 2; i++)
+        if (pair[i].generation != writer->generation)
+            return &pair[i];
+    return &pair[hash >> 63];
+}
+
 stele_status stele__sqlite_writer_stream(struct sqlite_writer *writer, struct stele_slice name,
                                          struct sqlite_known **out, stele_error **error)
 {
-    const uint64_t hash = XXH3_64bits(name.data, name.size);
-    struct sqlite_known *known = &writer->streams[hash & (KNOWN_STREAMS - 1)];
+    struct sqlite_known *known = stream_entry(writer, name);
     stele_status status;
 
     *out = known;

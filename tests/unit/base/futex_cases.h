@@ -33,6 +33,17 @@ static void a_wait_for_what_has_changed_returns_at_once(void **state)
     stele__futex_wait(&futex, seen);
 }
 
+static void a_wait_for_a_time_ends_with_it_or_with_the_change(void **state)
+{
+    const uint32_t seen = stele__futex_read(&futex);
+
+    (void)state;
+    stele__futex_wait_for(&futex, seen, 1);
+    assert_int_equal(stele__futex_read(&futex), seen);
+    stele__futex_wake(&futex);
+    stele__futex_wait_for(&futex, seen, INT64_MAX / 2);
+}
+
 static void *sleep_until_awake(void *context)
 {
     atomic_fetch_add(&asleep, 1);
@@ -99,6 +110,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_wait_for_what_has_changed_returns_at_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_wait_for_a_time_ends_with_it_or_with_the_change, setup, teardown),
         cmocka_unit_test_setup_teardown(one_wake_up_wakes_all, setup, teardown),
         cmocka_unit_test_setup_teardown(no_wake_up_is_lost, setup, teardown),
     };

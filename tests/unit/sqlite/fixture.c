@@ -29,9 +29,11 @@ const char *fixture_log(void)
 stele_status fixture_try(enum stele_open_mode mode, const char *parameters, stele_store **out, stele_error **error)
 {
     const struct stele_store_options options = {.size = sizeof(options), .mode = mode};
+    const bool says_idle = parameters && strstr(parameters, "idle=");
     char url[URL];
 
-    snprintf(url, sizeof(url), "sqlite:%s%s%s", fixture_path(), parameters ? "?" : "", parameters ? parameters : "");
+    snprintf(url, sizeof(url), "sqlite:%s?%s%s%s", fixture_path(), says_idle ? "" : "idle=0",
+             parameters && !says_idle ? "&" : "", parameters ? parameters : "");
     return stele_store_open(url, &options, out, error);
 }
 

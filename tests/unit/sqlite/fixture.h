@@ -20,7 +20,7 @@
 /* The file that is tested, in the temporary folder; static. */
 const char *fixture_path(void);
 
-/* Open the store there, as an URL with parameters ("sync=off") or NULL. */
+/* Open the store there, as an URL with parameters ("sync=off") or NULL. Its log is left alone, unless they say "idle=". */
 stele_status fixture_try(enum stele_open_mode mode, const char *parameters, stele_store **out, stele_error **error);
 stele_store *fixture_open(void);
 stele_store *fixture_open_with(enum stele_open_mode mode, const char *parameters);

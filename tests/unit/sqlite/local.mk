@@ -10,6 +10,7 @@ sqlite_tests = \
 	tests/unit/sqlite/ledger_test \
 	tests/unit/sqlite/growth_test \
 	tests/unit/sqlite/hazard_test \
+	tests/unit/sqlite/idle_test \
 	tests/unit/sqlite/open_test \
 	tests/unit/sqlite/process_test \
 	tests/unit/sqlite/read_test \
@@ -49,6 +50,8 @@ tests_unit_sqlite_growth_test_SOURCES = tests/unit/sqlite/growth_test.c
 tests_unit_sqlite_growth_test_LDADD = $(sqlite_test_ldadd)
 tests_unit_sqlite_hazard_test_SOURCES = tests/unit/sqlite/hazard_test.c
 tests_unit_sqlite_hazard_test_LDADD = $(sqlite_test_ldadd)
+tests_unit_sqlite_idle_test_SOURCES = tests/unit/sqlite/idle_test.c
+tests_unit_sqlite_idle_test_LDADD = $(sqlite_test_ldadd)
 tests_unit_sqlite_open_test_SOURCES = tests/unit/sqlite/open_test.c
 tests_unit_sqlite_open_test_LDADD = $(sqlite_test_ldadd)
 tests_unit_sqlite_process_test_SOURCES = tests/unit/sqlite/process_test.c

@@ -492,7 +492,7 @@ static void malformed_and_unknown_parameters_are_named(void **state)
     static const char *const wrong[][2] = {
         {"sync=maybe", "sync"}, {"busy=-1", "busy"},   {"busy=99999999999", "busy"},
         {"mmap=1k", "mmap"},    {"vfs=nosuch", "vfs"}, {"accept=everything", "accept"},
-        {"speed=9", "speed"},   {"sync=", "sync"},
+        {"speed=9", "speed"},   {"sync=", "sync"},     {"idle=soon", "idle"},
     };
     stele_store *store = NULL;
     stele_error *error = NULL;

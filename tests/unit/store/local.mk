@@ -3,6 +3,7 @@
 
 test_programs += \
 	tests/unit/store/cursor_test \
+	tests/unit/store/idle_test \
 	tests/unit/store/ledger_test \
 	tests/unit/store/queue_test \
 	tests/unit/store/record_test \
@@ -16,6 +17,8 @@ tests_unit_store_cursor_test_SOURCES = tests/unit/store/cursor_test.c $(store_fa
 tests_unit_store_cursor_test_LDADD = $(test_ldadd)
 tests_unit_store_queue_test_SOURCES = tests/unit/store/queue_test.c
 tests_unit_store_queue_test_LDADD = $(test_ldadd)
+tests_unit_store_idle_test_SOURCES = tests/unit/store/idle_test.c
+tests_unit_store_idle_test_LDADD = $(test_ldadd)
 tests_unit_store_ledger_test_SOURCES = tests/unit/store/ledger_test.c
 tests_unit_store_ledger_test_LDADD = $(test_ldadd)
 tests_unit_store_record_test_SOURCES = tests/unit/store/record_test.c

@@ -5,6 +5,8 @@
  */
 #include "tests/support/support.h"
 
+#include "store/thread.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
@@ -12,14 +14,14 @@
 
 static bool no_threads; /* the system is out of them */
 
-static int create_thread(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *context)
+static int start_thread(pthread_t *thread, void *(*run)(void *), void *context)
 {
-    return no_threads ? EAGAIN : pthread_create(thread, attributes, run, context);
+    return no_threads ? EAGAIN : stele__thread_start(thread, run, context);
 }
 
-#define pthread_create create_thread
+#define stele__thread_start start_thread
 #include "lib/store/queue.c"
-#undef pthread_create
+#undef stele__thread_start
 
 /* --- A backend ------------------------------------------------------------------------ */
 
