@@ -274,6 +274,25 @@ static void an_id_stored_as_another_event_is_a_bad_line(void **state)
     assert_out("1 imported, 1 already there, 1 bad line skipped\n");
 }
 
+static void a_batch_is_settled_before_the_next_one_is_stored(void **state)
+{
+    (void)state;
+    cli_with(EVENT("2", "a"), "import", "two.db");
+    cli_with(EVENT("1", "a") EVENT("2", "b") EVENT("3", "a") EVENT("4", "a") "[]\n", "import", "two.db", "--batch-size",
+             "2");
+    assert_cli(1);
+    assert_err_has("stele: import: line 2: id 2 is stored already as another event: position 1, stream a\n");
+    assert_err_has("stopped; 1 imported, 0 already there");
+    assert_count("two.db", "2");
+    cli_with(EVENT("2", "a"), "import", "three.db");
+    cli_with(EVENT("1", "a") EVENT("2", "b") EVENT("3", "a") EVENT("4", "a") "[]\n", "import", "three.db",
+             "--batch-size", "2", "--skip-bad");
+    assert_cli(3);
+    assert_out("3 imported, 0 already there, 2 bad lines skipped\n");
+    cli_shell("$STELE export three.db | grep -o '\"id\":\"[^\"]*\"'");
+    assert_out("\"id\":\"2\"\n\"id\":\"1\"\n\"id\":\"3\"\n\"id\":\"4\"\n");
+}
+
 static void the_same_event_twice_in_a_file_is_taken_once(void **state)
 {
     (void)state;
@@ -435,6 +454,7 @@ int main(void)
         cli_test(skip_bad_reports_each_line_and_has_status_3),
         cli_test(streams_of_the_library_are_refused),
         cli_test(an_id_stored_as_another_event_is_a_bad_line),
+        cli_test(a_batch_is_settled_before_the_next_one_is_stored),
         cli_test(the_same_event_twice_in_a_file_is_taken_once),
         cli_test(an_event_that_the_store_refuses_is_named_by_its_line),
         cli_test(a_line_over_the_limit_is_a_bad_line),

@@ -74,30 +74,43 @@ static size_t bytes_of(const stele_message *event, const char *stream)
     return bytes;
 }
 
-bool batch_fits(const struct batch *batch, const stele_message *event, const char *stream)
-{
-    if (batch->count == 0)
-        return true;
-    return batch->count < batch->capacity && batch->bytes + bytes_of(event, stream) <= STELE_BATCH_BYTES_MAX &&
-           *slot_of(batch, stele_message_id(event)) == 0;
-}
-
-void batch_add(struct batch *batch, stele_message *event, char *stream, uint64_t line)
+bool batch_add(struct batch *batch, stele_message *event, char *stream, uint64_t line)
 {
     size_t *slot = slot_of(batch, stele_message_id(event));
+    const size_t bytes = bytes_of(event, stream);
+    if (batch->count > 0 &&
+        (batch->count == batch->capacity || batch->bytes + bytes > STELE_BATCH_BYTES_MAX || *slot != 0))
+        return false;
     batch->entries[batch->count++] = (struct batch_entry){event, stream, line};
-    batch->bytes += bytes_of(event, stream);
+    batch->bytes += bytes;
     *slot = batch->count;
+    return true;
+}
+
+static struct stele_write *writes_of(const struct batch_entry *entries, size_t count)
+{
+    struct stele_write *writes = tool_resize(NULL, (count + 1) * sizeof(*writes));
+    for (size_t i = 0; i < count; i++)
+        writes[i] = (struct stele_write){entries[i].stream, entries[i].event};
+    return writes;
 }
 
 stele_status batch_append(stele_store *store, const struct batch_entry *entries, size_t count,
                           struct stele_appended *result, stele_error **error)
 {
-    struct stele_write *writes = tool_resize(NULL, (count + 1) * sizeof(*writes));
-    for (size_t i = 0; i < count; i++)
-        writes[i] = (struct stele_write){entries[i].stream, entries[i].event};
+    struct stele_write *writes = writes_of(entries, count);
     const struct stele_batch batch = {.writes = writes, .write_count = count};
     const stele_status status = stele_append_batch(store, &batch, result, error);
+    free(writes);
+    return status;
+}
+
+stele_status batch_append_async(stele_store *store, const struct batch *batch, stele_append_done *done, void *context,
+                                stele_error **error)
+{
+    struct stele_write *writes = writes_of(batch->entries, batch->count);
+    const struct stele_batch append = {.writes = writes, .write_count = batch->count};
+    const stele_status status = stele_append_async(store, &append, done, context, error);
     free(writes);
     return status;
 }

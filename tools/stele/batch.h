@@ -25,11 +25,11 @@ struct batch {
 void batch_init(struct batch *batch, size_t capacity);
 void batch_fini(struct batch *batch);
 
-/* Whether an event fits: there is room for it, and no event with its id is there. An empty batch takes any. */
-bool batch_fits(const struct batch *batch, const stele_message *event, const char *stream);
-
-/* Take over an event that fits, and its stream's name. */
-void batch_add(struct batch *batch, stele_message *event, char *stream, uint64_t line);
+/*
+ * Take over an event and its stream's name. False if it does not fit: there is
+ * no room for it, or an event with its id is there. An empty batch takes any.
+ */
+bool batch_add(struct batch *batch, stele_message *event, char *stream, uint64_t line);
 
 /* Forget and free all entries. */
 void batch_clear(struct batch *batch);
@@ -37,5 +37,9 @@ void batch_clear(struct batch *batch);
 /* Append the `count` entries at `entries` in one atomic step, whatever their streams' versions. */
 stele_status batch_append(stele_store *store, const struct batch_entry *entries, size_t count,
                           struct stele_appended *result, stele_error **error);
+
+/* The same for a whole batch, as stele_append_async(). The batch may be forgotten at once. */
+stele_status batch_append_async(stele_store *store, const struct batch *batch, stele_append_done *done, void *context,
+                                stele_error **error);
 
 #endif

@@ -2,6 +2,10 @@
  * stele import: NDJSON CloudEvents in, events appended in the order of the file.
  *
  *   line -> CloudEvent -> stream -> batch -> one atomic append
+ *                                  (filled)  (under way)
+ *
+ * While one batch is committed by the store's thread, the next one is read. It
+ * is sent off only when the first is settled, so nothing overtakes anything.
  *
  * Importing again changes nothing. A batch of which nothing or all is stored is
  * settled by the store itself; of one that is stored in part, each event is
@@ -35,6 +39,13 @@ enum state {
     FAILED   /* the store or the input failed; told */
 };
 
+/* What became of the batch under way; written by the store's thread, read behind stele_flush(). */
+struct landing {
+    stele_status status;
+    struct stele_appended result;
+    char *reason; /* NULL if it went well */
+};
+
 struct import {
     const char *db;
     const char *path;   /* NULL for standard input */
@@ -44,7 +55,10 @@ struct import {
 
     stele_store *store;
     struct input *input;
-    struct batch batch;
+    struct batch batches[2];
+    struct batch *batch;     /* being filled */
+    struct batch *under_way; /* or empty */
+    struct landing landing;
     struct progress progress;
     uint64_t imported;
     uint64_t present; /* were there already */
@@ -103,6 +117,13 @@ static enum state store_failed(struct import *import, stele_error *error)
 {
     progress_clear(&import->progress);
     tool_fail(name, error);
+    return FAILED;
+}
+
+static enum state store_refused(struct import *import, const char *reason)
+{
+    progress_clear(&import->progress);
+    tool_say(name, "%s", reason);
     return FAILED;
 }
 
@@ -209,43 +230,83 @@ static enum state append_new(struct import *import, const struct batch_entry *en
 /* A batch of which a part is stored: what is new goes in together, up to the first bad line if that is the end. */
 static enum state append_missing(struct import *import)
 {
-    struct batch_entry *fresh = tool_resize(NULL, import->batch.count * sizeof(*fresh));
+    const struct batch *batch = import->under_way;
+    struct batch_entry *fresh = tool_resize(NULL, batch->count * sizeof(*fresh));
     size_t fresh_count = 0;
     enum state looked = GOING_ON;
-    for (size_t i = 0; i < import->batch.count && looked == GOING_ON; i++) {
+    for (size_t i = 0; i < batch->count && looked == GOING_ON; i++) {
         bool is_new = false;
-        looked = look_up(import, &import->batch.entries[i], &is_new);
+        looked = look_up(import, &batch->entries[i], &is_new);
         if (is_new)
-            fresh[fresh_count++] = import->batch.entries[i];
+            fresh[fresh_count++] = batch->entries[i];
     }
     const enum state appended = looked == FAILED ? FAILED : append_new(import, fresh, fresh_count);
     free(fresh);
     return appended != GOING_ON ? appended : looked;
 }
 
-static enum state flush(struct import *import)
+static void land(void *context, stele_status status, const struct stele_appended *result, const stele_error *error)
 {
-    struct stele_appended result;
-    stele_error *error = NULL;
-    if (import->batch.count == 0)
-        return GOING_ON;
-    enum state state = GOING_ON;
-    const stele_status status =
-        batch_append(import->store, import->batch.entries, import->batch.count, &result, &error);
-    if (status == STELE_OK)
-        count(import, import->batch.count, &result);
-    else if (!is_about_event(status))
-        state = store_failed(import, error);
+    struct landing *landing = context;
+    *landing = (struct landing){.status = status};
+    if (result != NULL)
+        landing->result = *result;
     else
-        stele_error_free(error);
-    if (status == STELE_ID_REUSE)
-        state = append_missing(import);
-    else if (is_about_event(status))
-        state = append_one_by_one(import, import->batch.entries, import->batch.count);
-    batch_clear(&import->batch);
+        landing->reason = tool_text(stele_error_message(error), strlen(stele_error_message(error)));
+}
+
+static enum state judge(struct import *import)
+{
+    const struct batch *batch = import->under_way;
+    const struct landing *landing = &import->landing;
+    if (landing->status == STELE_OK)
+        count(import, batch->count, &landing->result);
+    else if (!is_about_event(landing->status))
+        return store_refused(import, landing->reason);
+    else if (landing->status == STELE_ID_REUSE)
+        return append_missing(import);
+    else
+        return append_one_by_one(import, batch->entries, batch->count);
+    return GOING_ON;
+}
+
+/* Wait for the batch under way, and see to what could not be stored of it. */
+static enum state settle(struct import *import)
+{
+    stele_error *error = NULL;
+    if (import->under_way->count == 0)
+        return GOING_ON;
+    const enum state state =
+        stele_flush(import->store, &error) == STELE_OK ? judge(import) : store_failed(import, error);
+    free(import->landing.reason);
+    import->landing.reason = NULL;
+    batch_clear(import->under_way);
     progress_show(&import->progress, import->imported + import->present, input_done(import->input),
                   input_total(import->input));
     return state;
+}
+
+/* Settle the batch under way and send off the filled one. */
+static enum state send(struct import *import)
+{
+    struct batch *filled = import->batch;
+    stele_error *error = NULL;
+    const enum state state = settle(import);
+    if (state != GOING_ON || filled->count == 0)
+        return state;
+    import->batch = import->under_way;
+    import->under_way = filled;
+    const stele_status status = batch_append_async(import->store, filled, land, &import->landing, &error);
+    if (status != STELE_OK)
+        land(&import->landing, status, NULL, error);
+    stele_error_free(error);
+    return GOING_ON;
+}
+
+static enum state flush(struct import *import)
+{
+    const enum state state = send(import);
+    return state == GOING_ON ? settle(import) : state;
 }
 
 /* What stands before a bad line is stored before the line is told. */
@@ -278,15 +339,15 @@ static enum state take_event(struct import *import, stele_message *event, uint64
     enum state state = GOING_ON;
     if (stream == NULL)
         state = flush_before_bad_line(import, line, reason);
-    else if (!batch_fits(&import->batch, event, stream))
-        state = flush(import);
-    if (stream == NULL || state != GOING_ON) {
-        free(stream);
-        stele_message_unref(event);
-        return state;
-    }
-    batch_add(&import->batch, event, stream, line);
-    return GOING_ON;
+    else if (batch_add(import->batch, event, stream, line))
+        return GOING_ON;
+    else
+        state = send(import);
+    if (stream != NULL && state == GOING_ON && batch_add(import->batch, event, stream, line))
+        return GOING_ON;
+    free(stream);
+    stele_message_unref(event);
+    return state;
 }
 
 static bool is_blank(struct stele_slice line)
@@ -359,10 +420,14 @@ int command_import(int argc, char **argv)
     int status = TOOL_FAILED;
     import.store = tool_open(name, import.db, STELE_OPEN_CREATE);
     if (import.store != NULL) {
-        batch_init(&import.batch, import.batch_size);
+        for (size_t i = 0; i < 2; i++)
+            batch_init(&import.batches[i], import.batch_size);
+        import.batch = &import.batches[0];
+        import.under_way = &import.batches[1];
         progress_start(&import.progress);
         status = finish(&import, take_lines(&import));
-        batch_fini(&import.batch);
+        for (size_t i = 0; i < 2; i++)
+            batch_fini(&import.batches[i]);
         stele_store_close(import.store);
     }
     input_close(import.input);
