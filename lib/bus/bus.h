@@ -42,6 +42,8 @@ struct stele__graves *stele__bus_graves(stele_bus *bus);
 struct stele__follower *stele__bus_follower(stele_bus *bus); /* NULL without a store */
 stele_store *stele__bus_store(stele_bus *bus);               /* NULL without one */
 int64_t stele__bus_now(const stele_bus *bus);                /* wall clock of its runtime */
+struct stele__schedules *stele__bus_schedules(stele_bus *bus);
+struct stele__memo_names *stele__bus_memo_names(stele_bus *bus);
 
 /* --- Observers (observers.c) ------------------------------------------------------ */
 
@@ -80,5 +82,21 @@ void stele__follower_remove(struct stele__follower *follower, struct stele__rout
 /* Where a route is: handled up to `*position`, the head is at `*head`. */
 void stele__follower_place(struct stele__follower *follower, const struct stele__route *route, uint64_t *position,
                            uint64_t *head);
+
+/* --- Schedules (schedule.c) -------------------------------------------------------- */
+
+struct stele__schedules;
+stele_status stele__schedules_new(stele_bus *bus, struct stele__schedules **out, stele_error **error);
+/* Cancel all and take no more, as the first step of stopping; twice is harmless. */
+void stele__schedules_stop(struct stele__schedules *schedules);
+/* Waits for one that is publishing at this moment: before the bus's own parts are freed. NULL is allowed. */
+void stele__schedules_free(struct stele__schedules *schedules);
+
+/* --- Names of memos, unique on a bus (intercept_memo.c) ------------------------------ */
+
+struct stele__memo_names;
+stele_status stele__memo_names_new(struct stele__memo_names **out, stele_error **error);
+/* Behind the last interceptor. NULL is allowed. */
+void stele__memo_names_free(struct stele__memo_names *names);
 
 #endif
