@@ -60,7 +60,8 @@ enum stele_point {
     STELE_AT_PUBLISH = 1,
     STELE_AT_HANDLE = 2,
     STELE_AT_FAILED = 4,
-    STELE_AT_DONE = 8 /* told, not asked, when a call that was not kept from running has ended; the signal is ignored */
+    STELE_AT_DONE = 8, /* told, not asked, when a call that was not kept from running has ended; the signal is ignored */
+    STELE_AT_WITHDRAWN = 16 /* told, when a call that this one let pass at HANDLE was kept from running by another */
 };
 
 enum stele_signal { STELE_PROCEED, STELE_SKIP, STELE_RETRY_LATER, STELE_FALLBACK, STELE_FAIL, STELE_ERROR };
@@ -88,7 +89,8 @@ STELE_API int64_t stele_call_deadline(const stele_call *call);
 STELE_API void stele_call_set_deadline(stele_call *call, int64_t deadline);
 /* At DONE, of a success: what the handler published, by index from 0; NULL beyond the last. Valid during `ask`. */
 STELE_API const stele_message *stele_call_emitted(const stele_call *call, size_t index);
-/* A word that this interceptor keeps with the call, from HANDLE to DONE; 0 at first. */
+/* A word that this interceptor keeps with the call, from HANDLE to the DONE or WITHDRAWN that follows; 0 at first. NULL
+ * when memory is out. Valid during `ask`. */
 STELE_API uint64_t *stele_call_note(stele_call *call);
 
 static inline struct stele_answer stele_proceed(void)
@@ -106,12 +108,13 @@ static inline struct stele_answer stele_retry_later(int64_t delay)
     const struct stele_answer answer = {STELE_RETRY_LATER, STELE_OK, delay};
     return answer;
 }
-/* FAIL and ERROR with a text in the manner of printf. */
+/* FAIL and ERROR with a text in the manner of printf. A status of STELE_OK is taken as STELE_FAILED. */
 STELE_API struct stele_answer stele_call_fail(stele_call *call, stele_status status, const char *format, ...)
     STELE_PRINTF(3, 4);
 STELE_API struct stele_answer stele_call_error(stele_call *call, stele_status status, const char *format, ...)
     STELE_PRINTF(3, 4);
-/* FALLBACK; first give the messages (referenced), none or more; at PUBLISH exactly one. */
+/* FALLBACK; first give the messages (referenced), none or more; at PUBLISH exactly one. STELE_INVALID for NULL and where
+ * nothing is asked; STELE_LIMIT beyond STELE_EMISSIONS_MAX; STELE_NO_MEMORY. */
 STELE_API stele_status stele_call_give(stele_call *call, const stele_message *message);
 static inline struct stele_answer stele_fallback(void)
 {

@@ -63,6 +63,8 @@ struct stele_call {
     struct stele__buffer answer; /* the text of FAIL or ERROR, NUL-terminated when not empty */
     struct stele__vector notes;  /* one uint64_t per place in the chain, made when asked for */
     size_t asking;               /* place of the one being asked */
+    enum stele_point point;
+    const struct stele__placed *asked; /* the one being asked; behind stele__chain_ask() the one that answered */
 };
 
 void stele__call_init(struct stele_call *call, stele_bus *bus, const stele_message *message,
@@ -75,7 +77,16 @@ void stele__call_fini(struct stele_call *call);
  * to observers as STELE_SEEN_INTERCEPTOR). FAIL never has STELE_OK.
  */
 struct stele_answer stele__chain_ask(const struct stele__chain *chain, enum stele_point point, struct stele_call *call);
-/* Tell at DONE, in reverse order. */
+/*
+ * Tell at DONE, in reverse order, with the chain that was asked at HANDLE:
+ * behind each PROCEED at HANDLE there is either this, or stele__chain_withdraw()
+ * where the core does not make the call after all. (Interceptors before one
+ * that keeps the call from running are told by stele__chain_ask().)
+ */
 void stele__chain_tell(const struct stele__chain *chain, struct stele_call *call);
+void stele__chain_withdraw(const struct stele__chain *chain, struct stele_call *call);
+
+/* The text of the answer, "" if there is none; valid until the next question. */
+const char *stele__call_answer_text(const struct stele_call *call);
 
 #endif
