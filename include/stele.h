@@ -15,6 +15,7 @@
 #include <stele/memory.h>
 #include <stele/message.h>
 #include <stele/operations.h>
+#include <stele/runtime.h>
 #include <stele/store.h>
 #include <stele/type.h>
 #include <stele/uuid.h>

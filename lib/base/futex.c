@@ -46,6 +46,18 @@ void stele__futex_wake(struct stele__futex *futex)
     syscall(SYS_futex, &futex->word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
 }
 
+void stele__futex_finish(struct stele__futex *futex, uint32_t value, uint32_t sleeping)
+{
+    /* Waking takes an address only: whatever is there by now, its sleepers are used to waking for nothing. */
+    if (atomic_exchange_explicit(&futex->word, value, memory_order_acq_rel) & sleeping)
+        syscall(SYS_futex, &futex->word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+}
+
+void stele__futex_settle(struct stele__futex *futex)
+{
+    (void)futex;
+}
+
 #else
 
 #include <stele/clock.h>
@@ -105,6 +117,21 @@ void stele__futex_wake(struct stele__futex *futex)
     pthread_mutex_lock(&futex->mutex);
     atomic_fetch_add_explicit(&futex->word, 1, memory_order_release);
     pthread_cond_broadcast(&futex->changed);
+    pthread_mutex_unlock(&futex->mutex);
+}
+
+void stele__futex_finish(struct stele__futex *futex, uint32_t value, uint32_t sleeping)
+{
+    (void)sleeping;
+    pthread_mutex_lock(&futex->mutex);
+    atomic_store_explicit(&futex->word, value, memory_order_release);
+    pthread_cond_broadcast(&futex->changed);
+    pthread_mutex_unlock(&futex->mutex);
+}
+
+void stele__futex_settle(struct stele__futex *futex)
+{
+    pthread_mutex_lock(&futex->mutex);
     pthread_mutex_unlock(&futex->mutex);
 }
 

@@ -52,4 +52,11 @@ void stele__futex_wait_for(struct stele__futex *futex, uint32_t seen, int64_t na
 /* Change the word and wake all who sleep on it. */
 void stele__futex_wake(struct stele__futex *futex);
 
+/*
+ * The last word: put `value` in, and wake all who sleep if the word had a bit of `sleeping`. For a futex that ends with
+ * its waiter: nothing of it is touched any more once a waiter has seen `value` and called stele__futex_settle().
+ */
+void stele__futex_finish(struct stele__futex *futex, uint32_t value, uint32_t sleeping);
+void stele__futex_settle(struct stele__futex *futex);
+
 #endif

@@ -20,6 +20,7 @@ libstele_core_la_SOURCES += \
 	lib/base/memory.h \
 	lib/base/number.c \
 	lib/base/pattern.c \
+	lib/base/random.c \
 	lib/base/random.h \
 	lib/base/text.h \
 	lib/base/utf8.c \

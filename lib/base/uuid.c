@@ -105,14 +105,10 @@ static void renew_tail(void)
     last.steps ^= more;
 }
 
-/* A step of 1 to 2^32: SplitMix64 (Steele, Lea, Flood 2014). */
+/* A step of 1 to 2^32. */
 static uint64_t next_step(void)
 {
-    uint64_t mixed = last.steps += UINT64_C(0x9E3779B97F4A7C15);
-
-    mixed = (mixed ^ (mixed >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
-    mixed = (mixed ^ (mixed >> 27)) * UINT64_C(0x94D049BB133111EB);
-    return (mixed >> 32) + 1;
+    return (stele__random_next(&last.steps) >> 32) + 1;
 }
 
 /* The wall clock in ticks; times before 1970 count as 1970. */

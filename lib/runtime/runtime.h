@@ -32,11 +32,13 @@ struct stele__task {
     int priority;
     void (*run)(struct stele__task *task); /* may free the task or post it again */
 
-    struct stele__task *next;
-    uint64_t order;
+    struct stele__task *next;  /* of its priority */
+    struct stele__task *last;  /* of its priority; of the first one only, as is the next */
+    struct stele__task *worse; /* the first one of the next priority */
 };
 
-/* Have a task run once. It must not be waiting already. Thread-safe; from any callback. */
+/* Have a task run once. It must not be waiting already. Thread-safe; from any callback. Once the runtime has been
+ * stopped, nothing runs any more: the task is left alone. */
 void stele__runtime_post(stele_runtime *runtime, struct stele__task *task);
 
 /* One letter; the first member of what is sent. */
@@ -59,7 +61,7 @@ enum stele__mail {
  *                   └──────────────────────┘
  */
 struct stele__mailbox {
-    struct stele__task task; /* ready exactly while letters wait, none is in flight, and it is not paused */
+    struct stele__task task; /* ready while letters wait, none is in flight, and it is not paused; its `run` is NULL */
     stele_runtime *runtime;
     /* Deliver one letter, without a lock; never two at once. The letter is the function's. */
     void (*deliver)(struct stele__mailbox *mailbox, struct stele__letter *letter);
@@ -77,7 +79,7 @@ struct stele__mailbox {
 /* `name` lives as long as the mailbox. False when the system is out of something. */
 bool stele__mailbox_init(struct stele__mailbox *mailbox, stele_runtime *runtime, const char *name, int priority,
                          size_t capacity, void (*deliver)(struct stele__mailbox *, struct stele__letter *));
-/* The mailbox must be idle and empty: closed, and drained. */
+/* The mailbox must be idle. */
 void stele__mailbox_fini(struct stele__mailbox *mailbox);
 enum stele__mail stele__mailbox_send(struct stele__mailbox *mailbox, struct stele__letter *letter);
 /* As send, but beyond the capacity too: takes the oldest letter out and gives it back in *dropped (else NULL). */
@@ -91,16 +93,19 @@ void stele__mailbox_resume(struct stele__mailbox *mailbox);
 /* Take no more. What waits is given back as a chain (NULL: nothing); one that is in flight goes on. */
 struct stele__letter *stele__mailbox_close(struct stele__mailbox *mailbox);
 size_t stele__mailbox_count(struct stele__mailbox *mailbox);
-/* True if nothing waits and nothing is in flight. */
+/* True if nothing waits, nothing is in flight, and no worker is about to look: of a closed mailbox that stays so, and
+ * it may be freed. */
 bool stele__mailbox_is_idle(struct stele__mailbox *mailbox);
 
-/* Something at a time. Set `name` and `fire` once; the rest is the runtime's. Fires as a task, in order of time, then of
- * starting. `fire` may start the timer again or free it. */
+/*
+ * Something at a time. Set `name` and `fire` once; the rest begins as zero and is the runtime's. Timers fire one after
+ * the other, in order of time, then of starting; with workers in a thread of their own, so that they are in time when
+ * all workers are taken. `fire` may start the timer again or free it; what takes long, it posts.
+ */
 struct stele__timer {
     const char *name;
     void (*fire)(struct stele__timer *timer);
 
-    struct stele__task task;
     stele_runtime *runtime;
     int64_t due; /* by the monotonic clock */
     uint64_t order;
@@ -108,7 +113,7 @@ struct stele__timer {
 };
 
 /* Start a timer that is not waiting, `delay` nanoseconds from now (0 and below: as soon as possible). False when memory
- * for the queue is out. */
+ * for the queue is out, or the system has no thread for the first timer. */
 bool stele__timer_start(stele_runtime *runtime, struct stele__timer *timer, int64_t delay);
 /* True if it was waiting and will not fire; false if it has fired, is firing, or was never started. */
 bool stele__timer_cancel(struct stele__timer *timer);
@@ -117,17 +122,19 @@ bool stele__timer_cancel(struct stele__timer *timer);
 int64_t stele__runtime_monotonic(const stele_runtime *runtime);
 int64_t stele__runtime_now(const stele_runtime *runtime);
 
-/* A word that is set once and waited for by any number. Zeroed memory is a signal that is not set. */
+/*
+ * A word that is set once and waited for by any number. Zeroed memory is a signal that is not set. It may live on the
+ * stack of the one who waits: whoever sets it does not touch it any more once a wait has returned true.
+ */
 struct stele__signal {
     struct stele__futex futex;
-    atomic_bool is_set;
-    atomic_uint sleepers;
 };
 bool stele__signal_init(struct stele__signal *signal);
 void stele__signal_fini(struct stele__signal *signal);
 void stele__signal_set(struct stele__signal *signal);
 /* Make it unset again; nobody may be waiting. */
 void stele__signal_reset(struct stele__signal *signal);
+bool stele__signal_is_set(struct stele__signal *signal);
 
 /*
  * Wait until the signal is set, or the monotonic time is `deadline` (INT64_MAX:
@@ -154,6 +161,8 @@ bool stele__runtime_is_inside(const stele_runtime *runtime);
 struct stele__blocking {
     pthread_t thread;
     bool started;
+    void (*run)(void *context);
+    void *context;
 };
 stele_status stele__blocking_start(stele_runtime *runtime, struct stele__blocking *blocking, void (*run)(void *context),
                                    void *context, stele_error **error);

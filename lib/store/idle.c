@@ -17,7 +17,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
-#include "store/thread.h"
+#include "runtime/thread.h"
 
 #include <string.h>
 

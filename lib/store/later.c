@@ -15,7 +15,7 @@
 #include "base/memory.h"
 #include "store/hooks.h"
 #include "store/store.h"
-#include "store/thread.h"
+#include "runtime/thread.h"
 
 #include <string.h>
 

@@ -26,8 +26,6 @@ libstele_core_la_SOURCES += \
 	lib/store/snapshot.c \
 	lib/store/store.c \
 	lib/store/store.h \
-	lib/store/thread.c \
-	lib/store/thread.h \
 	lib/store/url.c \
 	lib/store/url.h \
 	lib/store/verify.c \

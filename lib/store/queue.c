@@ -26,7 +26,7 @@
 #include "base/error.h"
 #include "store/hooks.h"
 #include "store/idle.h"
-#include "store/thread.h"
+#include "runtime/thread.h"
 
 #include <sched.h>
 #include <string.h>

@@ -4,7 +4,7 @@
  */
 #include "tests/support/support.h"
 
-#include "store/thread.h"
+#include "runtime/thread.h"
 
 #include <errno.h>
 #include <limits.h>

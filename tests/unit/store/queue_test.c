@@ -5,7 +5,7 @@
  */
 #include "tests/support/support.h"
 
-#include "store/thread.h"
+#include "runtime/thread.h"
 
 #include <errno.h>
 #include <inttypes.h>

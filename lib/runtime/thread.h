@@ -1,6 +1,6 @@
-/* Threads of the store. */
-#ifndef STELE_STORE_THREAD_H
-#define STELE_STORE_THREAD_H
+/* Threads of the library's own. */
+#ifndef STELE_RUNTIME_THREAD_H
+#define STELE_RUNTIME_THREAD_H
 
 #include <pthread.h>
 

@@ -1,5 +1,5 @@
 /* Starting threads. What can fail: the system is out of them. */
-#include "store/thread.h"
+#include "runtime/thread.h"
 
 #include <signal.h>
 

@@ -1,0 +1,203 @@
+/*
+ * What a runtime is made of, for the files of this folder.
+ *
+ * One mutex guards it all. It is held for a few instructions at a time, never
+ * while a callback runs, and never together with a mailbox's, but for stopping
+ * (the runtime's first).
+ *
+ * A thread of the pool is always one of these; `wanted` of them are to be awake:
+ *
+ *                      .------------------ nothing found ----------------.
+ *                      v                                                 |
+ *     asleep --woken--> searching --takes a task--> running --done--> searching
+ *       |                                            |   ^
+ *       '-- too many threads: it ends                v   |
+ *                                                  blocked (waits inside a callback; another one is woken or started)
+ *
+ * Who makes something ready wakes a thread only if none is searching: the one
+ * that searches finds it, and wakes the next one if there is more. All of these
+ * changes are made under the mutex, so none is overlooked.
+ */
+#ifndef STELE_RUNTIME_STATE_H
+#define STELE_RUNTIME_STATE_H
+
+#include "base/vector.h"
+#include "runtime/runtime.h"
+
+enum {
+    STELE__SPINS = 2000,       /* pauses before a thread goes to sleep */
+    STELE__LETTERS = 32,       /* of one mailbox before another one's turn */
+    STELE__CHOICE = 64,        /* ready tasks that a simulation chooses among */
+    STELE__DEPTH = 256,        /* waits within waits that run what is ready */
+    STELE__IDLE_MS = 1000,     /* that a surplus thread sleeps before it ends */
+    STELE__THREADS_MAX = 1024, /* of a runtime */
+    STELE__SPARE_DEFAULT = 64
+};
+
+enum stele__runtime_kind {
+    STELE__WORKERS,  /* threads of its own */
+    STELE__DRIVEN,   /* the caller's threads, real time */
+    STELE__SIMULATED /* the caller's thread, virtual time */
+};
+
+/* --- What is ready (ready.c) ------------------------------------------------------------- */
+
+/* Lists of equal priority, chained by their first tasks. */
+struct stele__ready {
+    struct stele__task *first;
+    atomic_size_t count; /* changed under the mutex, read by those who spin without it */
+    atomic_int best;     /* the best priority; meaningful while something is ready */
+};
+
+void stele__ready_push(struct stele__ready *ready, struct stele__task *task);
+/* The next task, or NULL. With `seed` the choice among the first ones of the best priority is drawn from it. */
+struct stele__task *stele__ready_pop(struct stele__ready *ready, uint64_t *seed);
+
+/* --- Threads (worker.c, timer.c) --------------------------------------------------------- */
+
+struct stele__worker {
+    stele_runtime *runtime;
+    struct stele__worker *next;  /* of all; they are freed with the runtime only, so that a late waker finds them */
+    struct stele__worker *below; /* in the stack of those asleep */
+    pthread_t thread;
+    struct stele__futex futex; /* only its thread sleeps on it */
+    enum { STELE__WORKER_UNUSED, STELE__WORKER_ALIVE, STELE__WORKER_ENDED } state;
+    bool asleep;
+    bool busy; /* running a callback */
+    bool is_keeper;
+};
+
+/* That this thread runs callbacks of a runtime; on its stack. */
+struct stele__frame {
+    stele_runtime *runtime;
+    struct stele__worker *worker; /* NULL: a caller's thread */
+    struct stele__frame *outer;
+    unsigned depth; /* of the same runtime in a row */
+};
+
+/* Whether a spare thread was ever missed. */
+enum stele__spare { STELE__SPARE_PLENTY, STELE__SPARE_OUT, STELE__SPARE_LOGGED };
+
+/* Someone without workers who sleeps in stele__runtime_wait(). */
+struct stele__waiter {
+    struct stele__signal *signal;
+    struct stele__waiter *next;
+};
+
+struct stele_runtime {
+    enum stele__runtime_kind kind;
+    const struct stele_clock *clock;
+    struct stele_clock virtual_clock;
+    uint64_t seed;
+    unsigned processors;
+    atomic_uint spinning_waiters;
+    atomic_uint_fast64_t steps;
+    atomic_int spare; /* enum stele__spare */
+
+    pthread_mutex_t mutex; /* guards what follows; in a simulation, which belongs to one thread, not everything */
+    struct stele__futex changed;
+    unsigned watchers; /* who sleep on `changed`: told when all is quiet, or a thread has ended */
+    struct stele__ready ready;
+    bool stopping; /* no timer fires any more */
+    bool stopped;  /* nothing runs any more */
+    uint64_t random;
+
+    struct stele__vector timers; /* struct stele__timer *: a binary heap */
+    uint64_t timer_order;
+
+    struct stele__worker *workers; /* all there ever were */
+    struct stele__worker *asleep;
+    int wanted; /* threads to be awake, as asked for */
+    int spare_most;
+    int threads;                  /* of the pool */
+    int awake;                    /* of these, neither asleep nor blocked */
+    int searching;                /* of these, not running anything */
+    int busy;                     /* callbacks running, blocked ones and timers included */
+    bool spinning;                /* someone searches without the mutex */
+    struct stele__worker *keeper; /* who fires the timers */
+    int keepers;                  /* threads that are keepers, or were and are in a callback still */
+    int64_t keeper_until;         /* when it looks by itself */
+
+    struct stele__waiter *waiters; /* without workers */
+    int descriptor;                /* -1 until somebody asks */
+    int event_descriptor;          /* readable while something is ready */
+    int timer_descriptor;          /* readable when a timer is due */
+    bool event_shown;
+    int64_t due_shown;
+
+    int64_t time;   /* virtual */
+    uint64_t order; /* the generator of choices */
+    stele_runtime_trace *trace;
+    void *trace_context;
+};
+
+static inline void stele__relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__) || defined(__arm__)
+    __asm__ volatile("yield");
+#endif
+}
+
+/* worker.c: in the comments, "locked" means under the runtime's mutex. */
+void stele__frame_enter(struct stele__frame *frame, stele_runtime *runtime, struct stele__worker *worker);
+void stele__frame_leave(struct stele__frame *frame);
+/* How deep this thread is in callbacks of the runtime; 0: not at all. */
+unsigned stele__frame_depth(const stele_runtime *runtime);
+/* Locked: a new thread. 0, or a code of errno(3). */
+int stele__worker_start(stele_runtime *runtime, void *(*run)(void *), struct stele__worker **out);
+/* Locked: the last thing that a thread does. */
+void stele__worker_end(struct stele__worker *worker);
+/* Locked: if what is ready needs a thread, have one: start it, or return it to be woken after unlocking. */
+struct stele__worker *stele__worker_call(stele_runtime *runtime);
+/* Not locked: wake what was returned, if anybody. */
+void stele__worker_wake(stele_runtime *runtime, struct stele__worker *worker);
+/* Locked: start the threads that are wanted. 0, or a code of errno(3). */
+int stele__worker_start_all(stele_runtime *runtime);
+/* Around sleeping, wherever: if this thread works for a runtime, another one stands in. */
+void stele__block_begin(void);
+void stele__block_end(void);
+/* Locked: tell who waits for quiet, or for threads to end. */
+void stele__runtime_tell(stele_runtime *runtime);
+/* Locked: nothing is ready, running or due. */
+bool stele__runtime_is_quiet(const stele_runtime *runtime);
+
+/* Add a task to what is ready and see to it that it is run; false if nothing runs any more. */
+bool stele__runtime_add(stele_runtime *runtime, struct stele__task *task);
+/* Run a task that was taken out of the queue; returns the steps (0: a mailbox with nothing to deliver). */
+size_t stele__task_run(stele_runtime *runtime, struct stele__task *task, size_t most);
+
+/* mailbox.c: deliver letters, at most so many; the mailbox may be gone after. */
+size_t stele__mailbox_deliver(struct stele__mailbox *mailbox, size_t most);
+/* The runtime will not run it any more. */
+void stele__mailbox_unschedule(struct stele__mailbox *mailbox);
+
+/* timer.c, locked. */
+/* A thread that fires the timers from now on; false if there is none to be had. */
+bool stele__keeper_start(stele_runtime *runtime);
+/* Have it look at the timers, and at whether to end. */
+void stele__keeper_wake(stele_runtime *runtime);
+/* When the next timer is due; INT64_MAX: never. */
+int64_t stele__timer_next(const stele_runtime *runtime);
+/* Take the next one out if it is due at `time`. */
+struct stele__timer *stele__timer_take(stele_runtime *runtime, int64_t time);
+
+/* step.c: run one thing in the caller's thread; false if nothing is ready. */
+bool stele__step(stele_runtime *runtime);
+/* After the last one: let a poller know what is left. */
+void stele__step_end(stele_runtime *runtime);
+
+/* wait.c, locked: have someone who sleeps without workers look again. */
+void stele__waiter_rouse(stele_runtime *runtime);
+
+/* simulation.c */
+void stele__simulation_init(stele_runtime *runtime, uint64_t seed);
+void stele__simulation_trace(stele_runtime *runtime, const char *kind, const char *name);
+bool stele__simulation_wait(stele_runtime *runtime, struct stele__signal *signal, int64_t deadline);
+
+/* descriptor.c, locked: show what is ready and due to whoever polls. */
+void stele__descriptor_update(stele_runtime *runtime);
+void stele__descriptor_close(stele_runtime *runtime);
+
+#endif
