@@ -25,6 +25,7 @@
 #define STELE_HOPS_MAX 64           /* messages that follow from each other in one unit of work */
 #define STELE_EMISSIONS_MAX 1024    /* messages that one call of a handler publishes */
 #define STELE_ERRORS_MAX 3          /* ".error" messages that follow from each other */
+#define STELE_CHECKPOINT_MAX 255    /* name of a checkpoint */
 #define STELE_VERSION_MAX INT64_MAX /* versions and positions */
 
 #endif

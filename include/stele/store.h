@@ -365,6 +365,48 @@ STELE_API stele_status stele_streams(stele_store *store, const struct stele_stre
 STELE_API stele_status stele_wait(stele_store *store, uint64_t position, uint32_t timeout_ms, uint64_t *head,
                                   stele_error **error);
 
+/* --- Checkpoints: how far a named reader of the log has come -------------------- */
+
+/* What a checkpoint that is not there is at. */
+#define STELE_NO_CHECKPOINT UINT64_MAX
+
+/* A checkpoint; `name` is lent for the visit. */
+struct stele_checkpoint {
+    const char *name;
+    uint64_t position; /* all up to here is done; 0: nothing yet */
+    int64_t time;      /* when it was written, by the store's clock */
+};
+
+/*
+ * The position a checkpoint is at. STELE_NOT_FOUND if there is none of that
+ * name, with "checkpoint"; STELE_CORRUPT if it is damaged; STELE_INVALID and
+ * STELE_LIMIT for a malformed name; STELE_IO; STELE_NO_MEMORY. Thread-safe, as
+ * are the three below.
+ */
+STELE_API stele_status stele_checkpoint_read(stele_store *store, const char *name, uint64_t *position,
+                                             stele_error **error);
+
+/*
+ * Move a checkpoint from `expected` to `position`, in one transaction:
+ * STELE_CONFLICT, with "checkpoint", "expected" and "actual", if it is anywhere
+ * else. So of two readers of one name one notices, and going back is possible
+ * only by saying from where. `expected` is STELE_NO_CHECKPOINT for one that is to
+ * be made. STELE_INVALID for a position behind the last event, and as
+ * stele_checkpoint_read(); otherwise as stele_append_batch(). It is durable when
+ * the call returns STELE_OK, as an append is.
+ */
+STELE_API stele_status stele_checkpoint_write(stele_store *store, const char *name, uint64_t expected,
+                                              uint64_t position, stele_error **error);
+
+/* Delete a checkpoint, wherever it is: its reader begins anew. STELE_NOT_FOUND; otherwise as stele_checkpoint_write(). */
+STELE_API stele_status stele_checkpoint_delete(stele_store *store, const char *name, stele_error **error);
+
+/* Call `visit` for each checkpoint, by name in bytewise order, until it returns false; it must not call the store. Errors
+ * as stele_checkpoint_read(). */
+typedef bool stele_checkpoint_visit(void *context, const struct stele_checkpoint *checkpoint);
+STELE_API stele_status stele_checkpoint_list(stele_store *store, stele_checkpoint_visit *visit, void *context,
+                                             stele_error **error);
+
 /* A store in numbers. Errors of stele_stats() as stele_read(). */
 struct stele_stats {
     uint64_t events;

@@ -4,6 +4,7 @@ libstele_core_la_SOURCES += \
 	lib/store/append.c \
 	lib/store/backends.c \
 	lib/store/backends.h \
+	lib/store/checkpoint.c \
 	lib/store/cursor.c \
 	lib/store/fork.c \
 	lib/store/fork.h \

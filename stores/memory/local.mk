@@ -5,6 +5,8 @@ libstele_core_la_SOURCES += \
 	stores/memory/ledger.h \
 	stores/memory/log.c \
 	stores/memory/log.h \
+	stores/memory/mark.c \
+	stores/memory/mark.h \
 	stores/memory/memory.c \
 	stores/memory/snapshot.c \
 	stores/memory/snapshot.h

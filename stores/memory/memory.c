@@ -20,6 +20,7 @@
 #include "base/text.h"
 #include "memory/ledger.h"
 #include "memory/log.h"
+#include "memory/mark.h"
 #include "memory/snapshot.h"
 
 struct memory__store {
@@ -29,6 +30,7 @@ struct memory__store {
     struct memory__log log;             /* guarded by mutex; records themselves never change */
     struct memory__ledger ledger;       /* guarded by mutex */
     struct memory__snapshots snapshots; /* guarded by mutex */
+    struct memory__marks marks;         /* guarded by mutex */
 };
 
 extern const struct stele_store_ops stele__memory_ops;
@@ -75,6 +77,7 @@ static stele_status memory_open(const struct stele_open_request *request, struct
     memory__log_init(&store->log);
     memory__ledger_init(&store->ledger);
     memory__snapshots_init(&store->snapshots);
+    memory__marks_init(&store->marks);
     *out = &store->backend;
     return STELE_OK;
 }
@@ -83,6 +86,7 @@ static void memory_close(struct stele_backend *backend)
 {
     struct memory__store *store = store_of(backend);
 
+    memory__marks_fini(&store->marks);
     memory__snapshots_fini(&store->snapshots);
     memory__ledger_fini(&store->ledger);
     memory__log_fini(&store->log);
@@ -544,6 +548,48 @@ static stele_status memory_drop_snapshot(struct stele_backend *backend, struct s
     return STELE_OK;
 }
 
+/* --- Checkpoints ---------------------------------------------------------------------------------- */
+
+/* Names go away with their checkpoints, so the visitor, who must not call the store, is called under the lock. */
+static stele_status memory_read_checkpoints(struct stele_backend *backend, const char *name,
+                                            stele_checkpoint_visit *visit, void *context, stele_error **error)
+{
+    struct memory__store *store = store_of(backend);
+
+    (void)error;
+    pthread_mutex_lock(&store->mutex);
+    memory__marks_visit(&store->marks, name, visit, context);
+    pthread_mutex_unlock(&store->mutex);
+    return STELE_OK;
+}
+
+static stele_status memory_write_checkpoint(struct stele_backend *backend, const struct stele_checkpoint *checkpoint,
+                                            uint64_t expected, stele_error **error)
+{
+    struct memory__store *store = store_of(backend);
+    stele_status status;
+
+    pthread_mutex_lock(&store->mutex);
+    status = stele_checkpoint_rules(checkpoint, expected, memory__marks_position(&store->marks, checkpoint->name),
+                                    store->log.events.count, error);
+    if (status == STELE_OK && !memory__marks_put(&store->marks, checkpoint))
+        status = stele__fail_memory(error);
+    pthread_mutex_unlock(&store->mutex);
+    return status;
+}
+
+static stele_status memory_delete_checkpoint(struct stele_backend *backend, const char *name, bool *found,
+                                             stele_error **error)
+{
+    struct memory__store *store = store_of(backend);
+
+    (void)error;
+    pthread_mutex_lock(&store->mutex);
+    *found = memory__marks_delete(&store->marks, name);
+    pthread_mutex_unlock(&store->mutex);
+    return STELE_OK;
+}
+
 const struct stele_store_ops stele__memory_ops = {
     .size = sizeof(struct stele_store_ops),
     .scheme = "memory",
@@ -562,4 +608,7 @@ const struct stele_store_ops stele__memory_ops = {
     .load_snapshot = memory_load_snapshot,
     .save_snapshot = memory_save_snapshot,
     .drop_snapshot = memory_drop_snapshot,
+    .read_checkpoints = memory_read_checkpoints,
+    .write_checkpoint = memory_write_checkpoint,
+    .delete_checkpoint = memory_delete_checkpoint,
 };

@@ -15,6 +15,8 @@
 #define XXH_INLINE_ALL /* a row is hashed in less time than a call into the shared library takes */
 #include "sqlite/sqlite.h"
 
+#include "base/text.h"
+
 #include <endian.h>
 #include <string.h>
 #include <xxhash.h>
@@ -163,4 +165,10 @@ uint64_t stele__sqlite_stream_checksum(int64_t id, struct stele_slice name)
 uint64_t stele__sqlite_type_checksum(int64_t id, uint32_t version, struct stele_slice name)
 {
     return name_checksum("TYPE", id, version, name);
+}
+
+uint64_t stele__sqlite_checkpoint_checksum(const struct stele_checkpoint *checkpoint)
+{
+    return name_checksum("CHKP", (int64_t)checkpoint->position, (uint64_t)checkpoint->time,
+                         stele__slice(checkpoint->name));
 }

@@ -13,6 +13,7 @@ libstele_core_la_SOURCES += \
 	stores/sqlite/ledger.c \
 	stores/sqlite/names.c \
 	stores/sqlite/open.c \
+	stores/sqlite/mark.c \
 	stores/sqlite/operations.c \
 	stores/sqlite/operations.h \
 	stores/sqlite/read.c \

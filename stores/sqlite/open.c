@@ -417,6 +417,9 @@ const struct stele_store_ops stele__sqlite_ops = {
     .load_snapshot = stele__sqlite_load_snapshot,
     .save_snapshot = stele__sqlite_save_snapshot,
     .drop_snapshot = stele__sqlite_drop_snapshot,
+    .read_checkpoints = stele__sqlite_read_checkpoints,
+    .write_checkpoint = stele__sqlite_write_checkpoint,
+    .delete_checkpoint = stele__sqlite_delete_checkpoint,
     .idle = stele__sqlite_idle,
     .operations = &stele__sqlite_operations,
 };

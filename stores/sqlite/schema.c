@@ -3,6 +3,7 @@
  *
  *     user_version 0 --step 0--> 1   (an empty database becomes a store)
  *                  1 --step 1--> 2   (the command ledger and snapshots)
+ *                  2 --step 2--> 3   (checkpoints)
  *
  * A file of an older version is brought up by the steps it lacks, in one
  * transaction; one of a newer version is refused. A file in which anything
@@ -59,9 +60,18 @@ static const struct sqlite_object objects_2[] = {
      "state BLOB NOT NULL, time INTEGER NOT NULL, checksum INTEGER NOT NULL) STRICT"},
 };
 
+/* --- Version 3 --------------------------------------------------------------------- */
+
+static const struct sqlite_object objects_3[] = {
+    {"table", "checkpoint", "checkpoint",
+     "CREATE TABLE checkpoint(name TEXT NOT NULL PRIMARY KEY, position INTEGER NOT NULL, time INTEGER NOT NULL, "
+     "checksum INTEGER NOT NULL) STRICT, WITHOUT ROWID"},
+};
+
 static const struct sqlite_schema_step steps[] = {
     {objects_1, sizeof(objects_1) / sizeof(objects_1[0]), "PRAGMA user_version = 1"},
     {objects_2, sizeof(objects_2) / sizeof(objects_2[0]), "PRAGMA user_version = 2"},
+    {objects_3, sizeof(objects_3) / sizeof(objects_3[0]), "PRAGMA user_version = 3"},
 };
 
 const struct sqlite_schema stele__sqlite_schema = {steps, sizeof(steps) / sizeof(steps[0])};

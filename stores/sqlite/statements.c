@@ -9,6 +9,7 @@
 #define EVENT_OF_STREAM "SELECT position, version, type, time, id, meta, data, checksum FROM event WHERE stream = ?1 "
 #define COMMAND "SELECT id, digest, time, first, last, version, created, rejection, checksum, number FROM command "
 #define SNAPSHOT "SELECT stream, version, fingerprint, state, time, checksum FROM snapshot "
+#define CHECKPOINT "SELECT name, position, time, checksum FROM checkpoint "
 #define STREAM_ID "(SELECT id FROM stream WHERE name = ?1)"
 
 static const char *const texts[STATEMENT_COUNT] = {
@@ -65,6 +66,11 @@ static const char *const texts[STATEMENT_COUNT] = {
     [STATEMENT_DROP_SNAPSHOT] = "DELETE FROM snapshot WHERE stream = " STREAM_ID,
     [STATEMENT_DROP_SNAPSHOTS] = "DELETE FROM snapshot",
     [STATEMENT_SNAPSHOT_ROWS] = SNAPSHOT "ORDER BY stream",
+    [STATEMENT_FIND_CHECKPOINT] = CHECKPOINT "WHERE name = ?1",
+    [STATEMENT_WRITE_CHECKPOINT] = "INSERT INTO checkpoint(name, position, time, checksum) VALUES(?1, ?2, ?3, ?4) "
+                                   "ON CONFLICT(name) DO UPDATE SET position = ?2, time = ?3, checksum = ?4",
+    [STATEMENT_DELETE_CHECKPOINT] = "DELETE FROM checkpoint WHERE name = ?1",
+    [STATEMENT_CHECKPOINT_ROWS] = CHECKPOINT "ORDER BY name",
 };
 
 const char *stele__sqlite_statement_text(enum sqlite_statement statement)

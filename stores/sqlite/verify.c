@@ -1,7 +1,7 @@
 /*
  * Checking what is below the records: the log, the file's pages and indexes,
- * the names, that no stream has a gap, the ledger, the snapshots. Events are checked by the front, by
- * reading them.
+ * the names, that no stream has a gap, the ledger, the snapshots, the readers' checkpoints. Events are
+ * checked by the front, by reading them.
  *
  * A check takes long; `progress` is asked now and then and may stop it.
  */
@@ -144,6 +144,14 @@ static void look_at_snapshot(struct check *check, sqlite3_stmt *row)
         report(check, "the snapshot of stream %" PRId64 " is damaged: its checksum does not fit", stream);
 }
 
+static void look_at_checkpoint(struct check *check, sqlite3_stmt *row)
+{
+    struct stele_checkpoint checkpoint;
+
+    if (!stele__sqlite_checkpoint_row(row, &checkpoint))
+        report(check, "checkpoint \"%s\" is damaged: its checksum does not fit", checkpoint.name);
+}
+
 static stele_status check_tables(struct check *check, stele_error **error)
 {
     static const struct {
@@ -157,6 +165,7 @@ static stele_status check_tables(struct check *check, stele_error **error)
         {STATEMENT_VERSION_GAPS, look_at_gap, 1},
         {STATEMENT_COMMAND_ROWS, look_at_command, FORMAT_LEDGER},
         {STATEMENT_SNAPSHOT_ROWS, look_at_snapshot, FORMAT_LEDGER},
+        {STATEMENT_CHECKPOINT_ROWS, look_at_checkpoint, FORMAT_CHECKPOINTS},
     };
     stele_status status = STELE_OK;
 

@@ -101,6 +101,7 @@ extern const struct contract_group contract_async_group;
 extern const struct contract_group contract_ledger_group;
 extern const struct contract_group contract_outcome_group;
 extern const struct contract_group contract_snapshot_group;
+extern const struct contract_group contract_checkpoint_group;
 
 #define CONTRACT_GROUP(group, tests) \
     const struct contract_group group = {#group, tests, sizeof(tests) / sizeof((tests)[0])}

@@ -5,6 +5,7 @@ test_programs += tests/contract/contract_test
 tests_contract_contract_test_SOURCES = \
 	tests/contract/append_contract.c \
 	tests/contract/async_contract.c \
+	tests/contract/checkpoint_contract.c \
 	tests/contract/commands.c \
 	tests/contract/contract.h \
 	tests/contract/contract_test.c \

@@ -223,6 +223,20 @@ struct stele_store_ops {
     /* Delete a stream's snapshot, or with an absent `stream` every one. Same thread rule. */
     stele_status (*drop_snapshot)(struct stele_backend *backend, struct stele_slice stream, stele_error **error);
 
+    /* Visit the checkpoint of this name, or with NULL each of them by name; no visit if there is none. STELE_CORRUPT if
+     * a row is damaged. */
+    stele_status (*read_checkpoints)(struct stele_backend *backend, const char *name, stele_checkpoint_visit *visit,
+                                     void *context, stele_error **error);
+
+    /* Move a checkpoint as stele_checkpoint_rules() says, in a transaction of its own, as durable as an append. The
+     * front checked the name. One thread at a time with append. */
+    stele_status (*write_checkpoint)(struct stele_backend *backend, const struct stele_checkpoint *checkpoint,
+                                     uint64_t expected, stele_error **error);
+
+    /* Delete a checkpoint; `*found` says whether there was one. Same thread rule. */
+    stele_status (*delete_checkpoint)(struct stele_backend *backend, const char *name, bool *found,
+                                      stele_error **error);
+
     /*
      * Nothing was written through this handle for a while: tidy up, shortly and without waiting for anybody. False if
      * something is left to do: called again, later each time. One thread at a time with append: the front sees to it.
@@ -297,6 +311,13 @@ STELE_API bool stele_append_rules_created(const struct stele_append_member *memb
  */
 STELE_API stele_status stele_append_rules(const struct stele_append_view *view, struct stele_append_member *member,
                                           bool *repeated);
+
+/*
+ * May a checkpoint that is at `stored` (STELE_NO_CHECKPOINT: it is not there) be
+ * moved, in a store whose last position is `head`? STELE_OK, STELE_CONFLICT, STELE_INVALID.
+ */
+STELE_API stele_status stele_checkpoint_rules(const struct stele_checkpoint *checkpoint, uint64_t expected,
+                                              uint64_t stored, uint64_t head, stele_error **error);
 
 #ifdef __cplusplus
 }

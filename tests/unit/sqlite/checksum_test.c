@@ -155,6 +155,19 @@ static void the_checksum_of_a_snapshot_is_over_its_drawn_bytes(void **state)
     assert_int_equal(stele__sqlite_snapshot_checksum(7, &snapshot), XXH3_64bits(bytes, sizeof(bytes) - 1));
 }
 
+static void the_checksum_of_a_checkpoint_is_over_its_drawn_bytes(void **state)
+{
+    static const char bytes[] = "CHKP"
+                                "\x06\0\0\0"                       /* size of the name */
+                                "\x01\x02\0\0\0\0\0\0"             /* position */
+                                "\xff\xff\xff\xff\xff\xff\xff\xff" /* time */
+                                "mailer";
+    const struct stele_checkpoint checkpoint = {.name = "mailer", .position = 513, .time = -1};
+
+    (void)state;
+    assert_int_equal(stele__sqlite_checkpoint_checksum(&checkpoint), XXH3_64bits(bytes, sizeof(bytes) - 1));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -166,6 +179,7 @@ int main(void)
         support_test(the_checksum_of_a_command_is_over_its_drawn_bytes),
         support_test(the_checksum_of_an_accepted_command_with_a_uuid_has_no_flags),
         support_test(the_checksum_of_a_snapshot_is_over_its_drawn_bytes),
+        support_test(the_checksum_of_a_checkpoint_is_over_its_drawn_bytes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

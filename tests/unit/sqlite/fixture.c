@@ -265,3 +265,20 @@ size_t fixture_files(void)
     closedir(folder);
     return count;
 }
+
+void fixture_place(const char *name)
+{
+    const char *source = getenv("STELE_SOURCE");
+    char path[4096];
+    unsigned char *bytes;
+    size_t size;
+
+    if (source)
+        snprintf(path, sizeof(path), "%s/tests/fixtures/%s", source, name);
+    else
+        snprintf(path, sizeof(path), "%.*stests/fixtures/%s",
+                 (int)(sizeof(__FILE__) - sizeof("tests/unit/sqlite/fixture.c")), __FILE__, name);
+    bytes = fixture_load(path, &size);
+    fixture_save(fixture_path(), bytes, size);
+    free(bytes);
+}

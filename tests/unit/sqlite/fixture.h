@@ -55,6 +55,8 @@ int64_t fixture_sql_number(const char *sql);
 /* The bytes of a file, from malloc(3). */
 unsigned char *fixture_load(const char *path, size_t *size);
 void fixture_save(const char *path, const void *bytes, size_t size);
+/* Put a file of tests/fixtures at the path. */
+void fixture_place(const char *name);
 /* "PATH-wal"; static. */
 const char *fixture_log(void);
 bool fixture_is_there(const char *path);

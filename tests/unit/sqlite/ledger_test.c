@@ -436,19 +436,7 @@ static void a_full_disk_refuses_a_snapshot_and_nothing_else(void **state)
 /* The file kept from the first release: four events, in "account-7" and "account-8". */
 static void place_old_file(void)
 {
-    const char *source = getenv("STELE_SOURCE");
-    char path[4096];
-    unsigned char *bytes;
-    size_t size;
-
-    if (source)
-        snprintf(path, sizeof(path), "%s/tests/fixtures/version-1.db", source);
-    else
-        snprintf(path, sizeof(path), "%.*stests/fixtures/version-1.db",
-                 (int)(sizeof(__FILE__) - sizeof("tests/unit/sqlite/ledger_test.c")), __FILE__);
-    bytes = fixture_load(path, &size);
-    fixture_save(fixture_path(), bytes, size);
-    free(bytes);
+    fixture_place("version-1.db");
 }
 
 /* Its events are as the commands that made it said. */
@@ -488,7 +476,7 @@ static void a_file_of_format_1_is_brought_up_when_it_is_opened_for_writing(void 
     assert_ok(save_snapshot(store, "account-7", 3, &error), error);
     assert_faults(store, 0, NULL);
     stele_store_close(store);
-    assert_int_equal(fixture_sql_number("PRAGMA user_version"), 2);
+    assert_int_equal(fixture_sql_number("PRAGMA user_version"), 3);
     store = fixture_open();
     assert_old_events(store);
     assert_ok(find(store, "c-1", &error), error);

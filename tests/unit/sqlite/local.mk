@@ -11,6 +11,7 @@ sqlite_tests = \
 	tests/unit/sqlite/growth_test \
 	tests/unit/sqlite/hazard_test \
 	tests/unit/sqlite/idle_test \
+	tests/unit/sqlite/mark_test \
 	tests/unit/sqlite/open_test \
 	tests/unit/sqlite/process_test \
 	tests/unit/sqlite/read_test \
@@ -52,6 +53,8 @@ tests_unit_sqlite_hazard_test_SOURCES = tests/unit/sqlite/hazard_test.c
 tests_unit_sqlite_hazard_test_LDADD = $(sqlite_test_ldadd)
 tests_unit_sqlite_idle_test_SOURCES = tests/unit/sqlite/idle_test.c
 tests_unit_sqlite_idle_test_LDADD = $(sqlite_test_ldadd)
+tests_unit_sqlite_mark_test_SOURCES = tests/unit/sqlite/mark_test.c
+tests_unit_sqlite_mark_test_LDADD = $(sqlite_test_ldadd)
 tests_unit_sqlite_open_test_SOURCES = tests/unit/sqlite/open_test.c
 tests_unit_sqlite_open_test_LDADD = $(sqlite_test_ldadd)
 tests_unit_sqlite_process_test_SOURCES = tests/unit/sqlite/process_test.c
@@ -67,4 +70,4 @@ tests_unit_sqlite_wait_test_LDADD = $(sqlite_test_ldadd)
 tests_unit_sqlite_wal_test_SOURCES = tests/unit/sqlite/wal_test.c
 tests_unit_sqlite_wal_test_LDADD = $(sqlite_test_ldadd)
 
-EXTRA_DIST += tests/fixtures/version-1.db
+EXTRA_DIST += tests/fixtures/version-1.db tests/fixtures/version-2.db

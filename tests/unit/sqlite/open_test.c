@@ -195,7 +195,7 @@ static void D9_a_newer_version_is_refused_with_both_numbers(void **state)
     (void)state;
     fixture_make(1);
     assert_int_equal(fixture_sql("PRAGMA user_version = 7"), SQLITE_OK);
-    assert_refused(STELE_TOO_NEW, "its format is 7, this library knows up to 2");
+    assert_refused(STELE_TOO_NEW, "its format is 7, this library knows up to 3");
 }
 
 static void D9_a_version_of_zero_is_foreign(void **state)
