@@ -3,6 +3,7 @@
  *
  *     -wal, read through the VFS -> stele__sqlite_wal_walk() -> commits behind damage?
  *         none: go on; 1 or 2: a torn end may look so, warn; more: STELE_CORRUPT
+ *         perhaps, perhaps a log just begun anew: stele__sqlite_wal_is_moved() asks the file
  *
  * With sync=normal or off a power cut may leave any number of them, so they are
  * only warned of. A writer in another process may change the log during the
@@ -41,76 +42,115 @@ static bool read_file(void *context, void *bytes, size_t size, uint64_t offset)
     return code == SQLITE_OK;
 }
 
-/* What is done with the log while it is open. */
-typedef stele_status log_work(const struct sqlite_store *store, sqlite3_file *file, void *out, stele_error **error);
+/* --- Opening through the VFS --------------------------------------------------------------- */
 
-static stele_status walk_file(const struct sqlite_store *store, sqlite3_file *file, void *out, stele_error **error)
-{
-    struct source source = {.base = {.read = read_file}, .file = file};
-    stele_status status;
+/* The two files, by names that a VFS may look for parameters behind. */
+struct files {
+    const struct sqlite_store *store;
+    sqlite3_vfs *vfs;
+    sqlite3_filename database, log;
+};
 
-    source.base.context = &source;
-    status = stele__sqlite_wal_walk(&source.base, out, error);
-    if (status != STELE_OK)
-        stele__error_prefix(error, "%s", store->path);
-    return status;
-}
+/* What is done with a file while it is open. */
+typedef stele_status file_work(const struct files *files, sqlite3_file *file, void *out, stele_error **error);
 
-static stele_status measure_file(const struct sqlite_store *store, sqlite3_file *file, void *out, stele_error **error)
-{
-    sqlite3_int64 size = 0;
-    const int code = file->pMethods->xFileSize(file, &size);
-
-    if (code != SQLITE_OK)
-        return stele__fail(error, stele__sqlite_status(code), "%s: its write-ahead log cannot be measured",
-                           store->path);
-    *(uint64_t *)out = (uint64_t)size;
-    return STELE_OK;
-}
-
-static bool is_there(sqlite3_vfs *vfs, const char *log)
+static bool is_there(sqlite3_vfs *vfs, const char *path)
 {
     int exists = 0;
 
-    return vfs->xAccess(vfs, log, SQLITE_ACCESS_EXISTS, &exists) == SQLITE_OK && exists;
+    return vfs->xAccess(vfs, path, SQLITE_ACCESS_EXISTS, &exists) == SQLITE_OK && exists;
 }
 
-static stele_status open_log(const struct sqlite_store *store, sqlite3_vfs *vfs, const char *log, log_work *work,
-                             void *out, stele_error **error)
+static stele_status with_file(const struct files *files, sqlite3_filename path, int kind, file_work *work, void *out,
+                              stele_error **error)
 {
+    sqlite3_vfs *vfs = files->vfs;
     sqlite3_file *file = stele__alloc((size_t)vfs->szOsFile);
     stele_status status = STELE_OK;
     int code = SQLITE_CANTOPEN;
 
     if (!file)
         return stele__fail_memory(error);
-    /* The last one to close the store may remove it, the first one to open it make it again, at any moment. */
-    for (int i = 0; i < TRIES && code == SQLITE_CANTOPEN && is_there(vfs, log); i++)
-        code = vfs->xOpen(vfs, log, file, SQLITE_OPEN_READONLY | SQLITE_OPEN_WAL, NULL);
+    /* The last one to close the store may remove its log, the first one to open it make it again, at any moment. */
+    for (int i = 0; i < TRIES && code == SQLITE_CANTOPEN && is_there(vfs, path); i++)
+        code = vfs->xOpen(vfs, path, file, SQLITE_OPEN_READONLY | kind, NULL);
     if (code == SQLITE_OK)
-        status = work(store, file, out, error);
-    else if (is_there(vfs, log))
-        status = stele__fail(error, stele__sqlite_status(code),
-                             "%s: its write-ahead log cannot be opened (SQLite code %d)", store->path, code);
+        status = work(files, file, out, error);
+    else if (is_there(vfs, path))
+        status = stele__fail(error, stele__sqlite_status(code), "%s: %s cannot be opened (SQLite code %d)",
+                             files->store->path, path, code);
     if (file->pMethods)
         file->pMethods->xClose(file);
     stele__free(file, (size_t)vfs->szOsFile);
     return status;
 }
 
-/* Does nothing if there is no log, or an empty one. */
-static stele_status with_log(const struct sqlite_store *store, log_work *work, void *out, stele_error **error)
+/* Does nothing if there is no log. */
+static stele_status with_log(const struct sqlite_store *store, file_work *work, void *out, stele_error **error)
 {
-    sqlite3_vfs *vfs = sqlite3_vfs_find(store->vfs);
-    /* A VFS may look for parameters behind a name: only names made like this have that room. */
     sqlite3_filename name = sqlite3_create_filename(store->path, "", store->log_path, 0, NULL);
-    stele_status status = STELE_OK;
+    struct files files = {.store = store, .vfs = sqlite3_vfs_find(store->vfs), .database = name};
+    stele_status status;
 
     if (!name)
         return stele__fail_memory(error);
-    if (is_there(vfs, store->log_path))
-        status = open_log(store, vfs, sqlite3_filename_wal(name), work, out, error);
+    files.log = sqlite3_filename_wal(name);
+    status = with_file(&files, files.log, SQLITE_OPEN_WAL, work, out, error);
     sqlite3_free_filename(name);
+    return status;
+}
+
+/* --- Scanning ------------------------------------------------------------------------------- */
+
+struct comparison {
+    struct source log;
+    bool moved;
+};
+
+static struct source source_of(sqlite3_file *file)
+{
+    return (struct source){.base = {.read = read_file}, .file = file};
+}
+
+static stele_status compare_with(const struct files *files, sqlite3_file *file, void *out, stele_error **error)
+{
+    struct comparison *comparison = out;
+    struct source database = source_of(file);
+
+    (void)files;
+    database.base.context = &database;
+    return stele__sqlite_wal_is_moved(&comparison->log.base, &database.base, &comparison->moved, error);
+}
+
+/*
+ * SQLite's VFS knows which locks the process holds on the database: closing it
+ * there drops none.
+ */
+static stele_status settle(const struct files *files, sqlite3_file *log, struct sqlite_wal_facts *facts,
+                           stele_error **error)
+{
+    struct comparison comparison = {.log = source_of(log), .moved = false};
+    stele_status status;
+
+    comparison.log.base.context = &comparison.log;
+    status = with_file(files, files->database, SQLITE_OPEN_MAIN_DB, compare_with, &comparison, error);
+    if (comparison.moved)
+        facts->at_risk = 0;
+    return status;
+}
+
+static stele_status walk_file(const struct files *files, sqlite3_file *file, void *out, stele_error **error)
+{
+    struct source source = source_of(file);
+    struct sqlite_wal_facts *facts = out;
+    stele_status status;
+
+    source.base.context = &source;
+    status = stele__sqlite_wal_walk(&source.base, facts, error);
+    if (status == STELE_OK && facts->contested && facts->at_risk)
+        status = settle(files, file, facts, error);
+    if (status != STELE_OK)
+        stele__error_prefix(error, "%s", files->store->path);
     return status;
 }
 
@@ -118,6 +158,18 @@ stele_status stele__sqlite_scan_log(const struct sqlite_store *store, struct sql
 {
     memset(out, 0, sizeof(*out));
     return with_log(store, walk_file, out, error);
+}
+
+static stele_status measure_file(const struct files *files, sqlite3_file *file, void *out, stele_error **error)
+{
+    sqlite3_int64 size = 0;
+    const int code = file->pMethods->xFileSize(file, &size);
+
+    if (code != SQLITE_OK)
+        return stele__fail(error, stele__sqlite_status(code), "%s: its write-ahead log cannot be measured",
+                           files->store->path);
+    *(uint64_t *)out = (uint64_t)size;
+    return STELE_OK;
 }
 
 uint64_t stele__sqlite_log_size(const struct sqlite_store *store)

@@ -9,12 +9,17 @@
  * nothing whole follows. Whole commits behind it mean that a frame was damaged
  * later: the walk goes on there, starting each frame's chain from what its
  * predecessor says, and counts them. Sizes in the file are never trusted.
+ *
+ * A header that does not fit may have been torn while the log began anew; where
+ * it may as well be damaged, the database tells: all that such a log held is in it.
  */
 #include "sqlite/sqlite.h"
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/vector.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -39,6 +44,9 @@ struct walk {
     struct sum computed; /* the chain as the bytes give it */
     struct sum stated;   /* the checksum that the frame before carries */
     unsigned char *frame;
+    struct stele__vector *places; /* of sound frames; NULL: not asked for */
+    size_t committed;             /* so many of them */
+    uint32_t pages;               /* of the database, after the last commit */
 };
 
 static uint32_t get32(const unsigned char *bytes)
@@ -76,28 +84,83 @@ static bool is_page_size(size_t size)
     return size >= PAGE_MIN && size <= PAGE_MAX && (size & (size - 1)) == 0;
 }
 
-/* Take the header; false if it is damaged, and then a store's usual values are assumed. */
-static bool read_header(struct walk *walk, const unsigned char header[HEADER])
+/* --- The header ------------------------------------------------------------------------- */
+
+enum header {
+    HEADER_SOUND,
+    HEADER_TORN, /* the log was just beginning anew: nothing behind it is at risk */
+    HEADER_TORN_OR_DAMAGED,
+    HEADER_DAMAGED
+};
+
+/*
+ * When all of the log is in the file, SQLite begins it anew: one write puts a
+ * header with the next number, the next first salt, a new second one and a new
+ * checksum over the old one. If a power cut tears that write behind its first
+ * `written` bytes, the rest is the old header's, and its checksum fits the header
+ * that was there before:
+ *
+ *     written   12 | 13 14 15 16 | 17 18 19 20 | 21 ...
+ *     number   old |   becomes new    new      |
+ *     salt 1   old |     old     | becomes new | a new second salt: the frames are of another generation
+ *
+ * Up to 16 bytes, one flipped bit may look the same: the lowest of the number.
+ */
+enum { NUMBER = 12, SALT = 16, SALT_END = 20 };
+
+/*
+ * Back to what a number was before the first bytes of the next one were written
+ * over it, all but the last `old`. False if that changes nothing: adding one must
+ * have carried out of these.
+ */
+static bool take_back(unsigned char number[4], size_t old)
+{
+    for (size_t i = 4 - old; i < 4; i++)
+        if (number[i] != 0xff)
+            return false;
+    for (size_t i = 4 - old; i-- > 0;)
+        if (number[i]-- != 0)
+            break;
+    return true;
+}
+
+static bool is_torn_behind(const unsigned char header[HEADER], size_t written)
+{
+    const struct sum start = {0, 0};
+    const size_t old_of_number = written < SALT ? SALT - written : 0;
+    unsigned char before[24];
+
+    memcpy(before, header, sizeof(before));
+    return take_back(before + NUMBER, old_of_number) &&
+           (written <= SALT || take_back(before + SALT, SALT_END - written)) &&
+           equal(add(start, before, sizeof(before), get32(header) & 1), read_sum(header + 24));
+}
+
+/* Take the header; if it is damaged, a store's usual values are assumed. */
+static enum header read_header(struct walk *walk, const unsigned char header[HEADER])
 {
     const struct sum start = {0, 0};
     const uint32_t magic = get32(header);
     const size_t page = get32(header + 8);
-    bool sound;
+    const bool usual = (magic & ~1U) == MAGIC && get32(header + 4) == FORMAT && is_page_size(page);
 
     walk->big_endian = magic & 1;
     walk->computed = add(start, header, 24, walk->big_endian);
     walk->stated = read_sum(header + 24);
-    sound = (magic & ~1U) == MAGIC && get32(header + 4) == FORMAT && is_page_size(page) &&
-            equal(walk->computed, walk->stated);
-    walk->page = sound ? page : SQLITE_STORE_PAGE;
-    memcpy(walk->salts, header + 16, sizeof(walk->salts));
-    return sound;
+    walk->page = usual ? page : SQLITE_STORE_PAGE;
+    memcpy(walk->salts, header + SALT, sizeof(walk->salts));
+    if (usual && equal(walk->computed, walk->stated))
+        return HEADER_SOUND;
+    for (size_t written = NUMBER + 1; usual && written <= SALT_END; written++)
+        if (is_torn_behind(header, written))
+            return written <= SALT ? HEADER_TORN_OR_DAMAGED : HEADER_TORN;
+    return HEADER_DAMAGED;
 }
 
 /*
  * Behind a damaged header the first frame may know the salts better, if they
- * are nearly the same. If they are quite others, the header was torn while the
- * log began anew, and the frames are of before: they are in the database.
+ * are nearly the same. If they are quite others, the header was torn behind the
+ * second salt, and the frames are of before: they are in the database.
  */
 static void mend_salts(struct walk *walk)
 {
@@ -112,44 +175,7 @@ static void mend_salts(struct walk *walk)
         memcpy(walk->salts, salts, sizeof(salts));
 }
 
-static void subtract32(unsigned char *bytes, uint32_t step)
-{
-    const uint32_t value = get32(bytes) - step;
-
-    for (int i = 0; i < 4; i++)
-        bytes[i] = (unsigned char)(value >> (24 - 8 * i));
-}
-
-/* The header is an old one, but for its number and perhaps its first salt, which have gone up by these. */
-static bool is_old_header(const unsigned char header[HEADER], uint32_t number_step, uint32_t salt_step)
-{
-    const struct sum start = {0, 0};
-    unsigned char old[24];
-
-    memcpy(old, header, sizeof(old));
-    subtract32(old + 12, number_step);
-    subtract32(old + 16, salt_step);
-    return equal(add(start, old, sizeof(old), get32(header) & 1), read_sum(header + 24));
-}
-
-/*
- * When all of the log is in the file, SQLite begins it anew: a header with the
- * next number, the next first salt, a new second one and a new checksum. If a
- * power cut tears that one write behind the number or the first salt, the rest
- * is of the old header: nothing behind it is at risk.
- */
-static bool is_torn_restart(const unsigned char header[HEADER])
-{
-    /* A step for each byte of a number that is the last one written: the bytes before it may have carried. */
-    for (uint32_t number_step = 1; number_step != 0; number_step <<= 8) {
-        if (is_old_header(header, number_step, 0))
-            return true;
-        for (uint32_t salt_step = 1; salt_step != 0; salt_step <<= 8)
-            if (is_old_header(header, number_step, salt_step))
-                return true;
-    }
-    return false;
-}
+/* --- The frames -------------------------------------------------------------------------- */
 
 enum verdict { OTHER_GENERATION, DAMAGED, SOUND };
 
@@ -174,7 +200,24 @@ static enum verdict judge(struct walk *walk, bool whole_so_far)
     return fits && get32(walk->frame) != 0 ? SOUND : DAMAGED;
 }
 
-static void walk_frames(struct walk *walk, bool whole, struct sqlite_wal_facts *out)
+/* Where a page is in the log. */
+struct place {
+    uint32_t page;
+    uint64_t offset;
+};
+
+static bool note_place(struct walk *walk, uint64_t offset)
+{
+    struct place *place = stele__vector_add(walk->places);
+
+    if (!place)
+        return false;
+    *place = (struct place){get32(walk->frame), offset + FRAME};
+    return true;
+}
+
+/* False when memory is out. */
+static bool walk_frames(struct walk *walk, bool whole, struct sqlite_wal_facts *out)
 {
     const size_t size = FRAME + walk->page;
 
@@ -186,35 +229,126 @@ static void walk_frames(struct walk *walk, bool whole, struct sqlite_wal_facts *
             whole = false;
             out->damaged = offset;
         }
+        if (verdict == SOUND && walk->places && !note_place(walk, offset))
+            return false;
         if (verdict != SOUND || get32(walk->frame + 4) == 0)
             continue;
+        walk->pages = get32(walk->frame + 4);
+        walk->committed = walk->places ? walk->places->count : 0;
         if (whole)
             out->commits++;
         else
             out->at_risk++;
     }
+    return true;
+}
+
+/* Behind a header that is damaged, nobody knows in which byte order: what is sound in either is at risk. */
+static bool walk_both_ways(struct walk *walk, struct sqlite_wal_facts *out)
+{
+    struct walk other = *walk;
+    struct sqlite_wal_facts facts = {.commits = 0};
+
+    other.big_endian = !walk->big_endian;
+    if (!walk_frames(walk, false, out) || (out->at_risk == 0 && !walk_frames(&other, false, &facts)))
+        return false;
+    out->at_risk += facts.at_risk;
+    return true;
+}
+
+static bool walk_log(struct walk *walk, struct sqlite_wal_facts *out)
+{
+    unsigned char bytes[HEADER];
+    enum header header;
+    bool done;
+
+    if (!walk->source->read(walk->source->context, bytes, sizeof(bytes), 0))
+        return true;
+    header = read_header(walk, bytes);
+    out->contested = header == HEADER_TORN_OR_DAMAGED;
+    if (header == HEADER_TORN)
+        return true;
+    if (header == HEADER_DAMAGED)
+        mend_salts(walk);
+    walk->frame = stele__alloc(FRAME + walk->page);
+    if (!walk->frame)
+        return false;
+    done = header == HEADER_DAMAGED ? walk_both_ways(walk, out) : walk_frames(walk, header == HEADER_SOUND, out);
+    stele__free(walk->frame, FRAME + walk->page);
+    return done;
+}
+
+static stele_status end_walk(const struct walk *walk, bool done, stele_error **error)
+{
+    if (!done)
+        return stele__fail_memory(error);
+    return walk->source->failed ? stele__fail(error, STELE_IO, "the write-ahead log cannot be read") : STELE_OK;
 }
 
 stele_status stele__sqlite_wal_walk(struct sqlite_wal_source *source, struct sqlite_wal_facts *out, stele_error **error)
 {
-    struct sqlite_wal_facts facts = {0, 0, 0};
+    struct sqlite_wal_facts facts = {.commits = 0};
     struct walk walk = {.source = source};
-    unsigned char header[HEADER];
+    stele_status status;
 
     source->failed = false;
-    if (source->read(source->context, header, sizeof(header), 0) && !is_torn_restart(header)) {
-        const bool whole = read_header(&walk, header);
+    status = end_walk(&walk, walk_log(&walk, &facts), error);
+    if (status == STELE_OK)
+        *out = facts;
+    return status;
+}
 
-        if (!whole)
-            mend_salts(&walk);
-        walk.frame = stele__alloc(FRAME + walk.page);
-        if (!walk.frame)
-            return stele__fail_memory(error);
-        walk_frames(&walk, whole, &facts);
-        stele__free(walk.frame, FRAME + walk.page);
+/* --- Is it in the database? --------------------------------------------------------------- */
+
+static int compare_places(const void *left, const void *right)
+{
+    const struct place *one = left;
+    const struct place *other = right;
+
+    if (one->page != other->page)
+        return one->page < other->page ? -1 : 1;
+    return one->offset < other->offset ? -1 : one->offset > other->offset;
+}
+
+/* The last place of each page counts; pages behind the end of the database are of no account. */
+static bool are_moved(const struct walk *walk, struct sqlite_wal_source *database, unsigned char *buffers)
+{
+    const struct place *places = walk->places->items;
+    const size_t size = walk->page;
+
+    qsort(walk->places->items, walk->committed, sizeof(*places), compare_places);
+    for (size_t i = 0; i < walk->committed && places[i].page <= walk->pages; i++) {
+        if (i + 1 < walk->committed && places[i + 1].page == places[i].page)
+            continue;
+        if (!walk->source->read(walk->source->context, buffers, size, places[i].offset) ||
+            !database->read(database->context, buffers + size, size, (uint64_t)(places[i].page - 1) * size) ||
+            memcmp(buffers, buffers + size, size) != 0)
+            return false;
     }
-    if (source->failed)
-        return stele__fail(error, STELE_IO, "the write-ahead log cannot be read");
-    *out = facts;
-    return STELE_OK;
+    return true;
+}
+
+stele_status stele__sqlite_wal_is_moved(struct sqlite_wal_source *log, struct sqlite_wal_source *database, bool *moved,
+                                        stele_error **error)
+{
+    struct sqlite_wal_facts facts = {.commits = 0};
+    struct stele__vector places;
+    struct walk walk = {.source = log, .places = &places};
+    unsigned char *buffers = NULL;
+    stele_status status;
+
+    log->failed = false;
+    database->failed = false;
+    stele__vector_init(&places, sizeof(struct place));
+    status = end_walk(&walk, walk_log(&walk, &facts), error);
+    if (status == STELE_OK && walk.committed) {
+        buffers = stele__alloc(2 * walk.page);
+        status = buffers ? STELE_OK : stele__fail_memory(error);
+    }
+    if (status == STELE_OK)
+        *moved = !walk.committed || are_moved(&walk, database, buffers);
+    if (buffers)
+        stele__free(buffers, 2 * walk.page);
+    stele__vector_fini(&places);
+    return status;
 }

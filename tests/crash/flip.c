@@ -15,7 +15,13 @@
 
 #define VFS "crash-flip"
 
-enum { STEPS = 12, CHECKPOINT_AT = 6, CUT_MAX = 3 /* newest commits that may go: the one hit, and two behind it */ };
+enum {
+    STEPS = 12,
+    CHECKPOINT_AT = 6,
+    CUT_MAX = 3, /* newest commits that may go: the one hit, and two behind it */
+    HEADER_BITS = 256,
+    NUMBER_LOW = 15 /* its offset */
+};
 
 struct run {
     struct crash_disk *disk;
@@ -31,8 +37,11 @@ struct run {
 
 /* --- The store -------------------------------------------------------------------------- */
 
-/* Half of its commits are in the file, half in the log; or, closed, all in the file. */
-static void make_store(struct run *run, bool closed)
+/*
+ * Each of the first `restarts` commits is moved into the file, so that the next one begins the log anew. The others
+ * are in the log, and all up to step `moved` in the file too. Or, closed, all are in the file.
+ */
+static void make_store(struct run *run, size_t restarts, size_t moved, bool closed)
 {
     stele_store *store = check_open(&run->opening, &run->verdict);
     uint64_t random = 1;
@@ -40,7 +49,7 @@ static void make_store(struct run *run, bool closed)
     assert_non_null(store);
     check_set_checkpoint(store, 1000000);
     for (size_t i = 0; i < STEPS; i++) {
-        if (i == CHECKPOINT_AT)
+        if (i == moved || i < restarts)
             check_checkpoint_next(store);
         assert_true(journal_run(&run->journal, store, i, false, &run->verdict));
         check_set_checkpoint(store, 1000000);
@@ -190,12 +199,11 @@ static void flip(struct run *run, struct crash_image_file *file, size_t offset, 
                  run->plan->seed, file->name, offset, mask, finding_name(run->verdict.finding), run->verdict.text);
 }
 
-void flip_run(uint64_t seed, const char *name, size_t stride, struct flip_result *result)
+static struct run *begin(uint64_t seed, struct flip_result *result)
 {
     const struct plan_options plan_options = {.steps = STEPS, .only_appends = true, .small = true};
     const struct crash_options options = {.sector = 4096, .power_safe = true, .seed = seed};
     struct run *run = calloc(1, sizeof *run);
-    uint64_t random = seed;
 
     assert_non_null(run);
     run->plan = plan_new(seed, &plan_options);
@@ -203,13 +211,39 @@ void flip_run(uint64_t seed, const char *name, size_t stride, struct flip_result
     run->result = result;
     run->disk = crash_disk_new(VFS, &options);
     run->opening = (struct opening){.disk = run->disk, .vfs = VFS, .sync = "full"};
-    make_store(run, strcmp(name, "/ledger") == 0);
-    struct crash_image_file *file = crash_image_find(&run->image, name);
-    assert_non_null(file);
-    for (size_t at = (size_t)crash_random_below(&random, stride); at < file->size; at += stride)
-        flip(run, file, at, (unsigned char)(1U << crash_random_below(&random, 8)));
+    return run;
+}
+
+static void end(struct run *run)
+{
     crash_image_fini(&run->image);
     crash_disk_free(run->disk);
     plan_free(run->plan);
     free(run);
+}
+
+void flip_run(uint64_t seed, const char *name, size_t stride, struct flip_result *result)
+{
+    struct run *run = begin(seed, result);
+    uint64_t random = seed;
+
+    make_store(run, 0, CHECKPOINT_AT, strcmp(name, "/ledger") == 0);
+    struct crash_image_file *file = crash_image_find(&run->image, name);
+    assert_non_null(file);
+    for (size_t at = (size_t)crash_random_below(&random, stride); at < file->size; at += stride)
+        flip(run, file, at, (unsigned char)(1U << crash_random_below(&random, 8)));
+    end(run);
+}
+
+void flip_header(uint64_t seed, size_t restarts, bool moved, struct flip_result *result)
+{
+    struct run *run = begin(seed, result);
+
+    make_store(run, restarts, moved ? STEPS - 1 : CHECKPOINT_AT, false);
+    struct crash_image_file *file = crash_image_find(&run->image, "/ledger-wal");
+    assert_non_null(file);
+    result->number = file->bytes[NUMBER_LOW];
+    for (size_t bit = 0; bit < HEADER_BITS; bit++)
+        flip(run, file, bit / 8, (unsigned char)(1U << bit % 8));
+    end(run);
 }

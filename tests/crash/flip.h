@@ -13,11 +13,18 @@ struct flip_result {
     size_t reported;  /* reading or verifying said so */
     size_t harmless;  /* everything is there, and nobody complained */
     size_t shortened; /* the newest commits went with the end of the log; only the anchor tells */
+    unsigned number;  /* in the header of the log: how often it was begun anew, but for its higher bytes */
     size_t findings[FINDINGS];
     char first[FINDING_TEXT + 200];
 };
 
 /* Flip in every `stride`-th byte of `file`: "/ledger" of a closed store, or "/ledger-wal" of an open one. */
 void flip_run(uint64_t seed, const char *file, size_t stride, struct flip_result *result);
+
+/*
+ * Flip each bit of the header of a log that was begun anew so many times; its commits are in the file already
+ * (`moved`), or only half of them.
+ */
+void flip_header(uint64_t seed, size_t restarts, bool moved, struct flip_result *result);
 
 #endif

@@ -153,6 +153,188 @@ static void D5_frames_of_an_earlier_round_are_no_damage(void **state)
     bury(&dead);
 }
 
+/* --- A header that was torn ------------------------------------------------------------------- */
+
+static uint32_t get(const unsigned char *bytes)
+{
+    return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
+}
+
+static void put(unsigned char *bytes, uint32_t value)
+{
+    for (int i = 0; i < 4; i++)
+        bytes[i] = (unsigned char)(value >> (24 - 8 * i));
+}
+
+struct sum {
+    uint32_t first, second;
+};
+
+static uint32_t get_little(const unsigned char *bytes)
+{
+    const unsigned char turned[] = {bytes[3], bytes[2], bytes[1], bytes[0]};
+
+    return get(turned);
+}
+
+/* SQLite's checksum, as a little-endian machine makes it. */
+static struct sum add(struct sum sum, const unsigned char *bytes, size_t size)
+{
+    for (size_t i = 0; i < size; i += 8) {
+        sum.first += get_little(bytes + i) + sum.second;
+        sum.second += get_little(bytes + i + 4) + sum.first;
+    }
+    return sum;
+}
+
+static struct sum write_header(unsigned char *header, uint32_t number, uint32_t salt)
+{
+    struct sum sum = {0, 0};
+
+    header[3] &= 0xfe;
+    put(header + 12, number);
+    put(header + 16, salt);
+    sum = add(sum, header, 24);
+    put(header + 24, sum.first);
+    put(header + 28, sum.second);
+    return sum;
+}
+
+/* The log as it were with this number and salt in its header. */
+static void renumber(unsigned char *log, size_t size, uint32_t number, uint32_t salt)
+{
+    struct sum sum = write_header(log, number, salt);
+
+    for (size_t at = HEADER; at + FRAME <= size; at += FRAME) {
+        put(log + at + 8, salt);
+        sum = add(add(sum, log + at, 8), log + at + 24, FRAME - 24);
+        put(log + at + 16, sum.first);
+        put(log + at + 20, sum.second);
+    }
+}
+
+/* The log begins anew, and of its header's one write only the first bytes are there. */
+static void check_torn(const struct dead *dead, uint32_t number, uint32_t salt, size_t written)
+{
+    unsigned char *log = malloc(dead->log_size);
+    unsigned char old[HEADER], next[HEADER];
+    struct sqlite_wal_facts facts;
+
+    assert_non_null(log);
+    memcpy(log, dead->log, dead->log_size);
+    renumber(log, dead->log_size, number, salt);
+    memcpy(old, log, HEADER);
+    memcpy(next, log, HEADER);
+    for (size_t i = 20; i < 24; i++)
+        next[i] ^= 0xff; /* a second salt that is new in each byte */
+    write_header(next, number + 1, salt + 1);
+    memcpy(log, next, written);
+    facts = walk(log, dead->log_size);
+    if (memcmp(log, old, HEADER) == 0)
+        assert_int_equal(facts.commits, 12);
+    else if (memcmp(log + 16, old + 16, 8) == 0)
+        assert_true(facts.contested && facts.at_risk == 12);
+    else
+        assert_int_equal(facts.at_risk, 0);
+    free(log);
+}
+
+static void D5_a_header_torn_anywhere_while_the_log_begins_anew_is_known(void **state)
+{
+    static const uint32_t numbers[] = {0, 1, 0xff, 0x1ffff, 0xffffff, 0xffffffff};
+    struct dead dead = die(12);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+        for (size_t salt = 0; salt < sizeof(numbers) / sizeof(numbers[0]); salt++)
+            for (size_t written = 0; written < HEADER; written++)
+                check_torn(&dead, numbers[i], numbers[salt], written);
+    bury(&dead);
+}
+
+static void D5_each_flipped_bit_of_a_header_leaves_all_commits_at_risk(void **state)
+{
+    static const uint32_t numbers[] = {0, 1, 0xff, 0x1ffff, 0xffffff, 0xffffffff};
+    struct dead dead = die(12);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        renumber(dead.log, dead.log_size, numbers[i], numbers[5 - i]);
+        assert_int_equal(walk(dead.log, dead.log_size).commits, 12);
+        for (size_t bit = 0; bit < HEADER * 8; bit++) {
+            dead.log[bit / 8] ^= (unsigned char)(1U << bit % 8);
+            assert_in_range(walk(dead.log, dead.log_size).at_risk, 11, 12);
+            dead.log[bit / 8] ^= (unsigned char)(1U << bit % 8);
+        }
+    }
+    bury(&dead);
+}
+
+static void D5_what_a_torn_header_leaves_is_sought_in_the_database(void **state)
+{
+    struct dead dead = die(12);
+    struct bytes log = {.base = {.read = read_bytes}, .data = dead.log, .size = dead.log_size};
+    struct bytes file = {.base = {.read = read_bytes}};
+    stele_error *error = NULL;
+    size_t size;
+    unsigned char *moved;
+    size_t at;
+    bool is_moved = true;
+
+    (void)state;
+    log.base.context = &log;
+    file.base.context = &file;
+    file.data = dead.file;
+    file.size = dead.file_size;
+    assert_ok(stele__sqlite_wal_is_moved(&log.base, &file.base, &is_moved, &error), error);
+    assert_false(is_moved);
+    /* die() closed the store, which moved all of it in. */
+    moved = fixture_load(fixture_path(), &size);
+    file.data = moved;
+    file.size = size;
+    assert_ok(stele__sqlite_wal_is_moved(&log.base, &file.base, &is_moved, &error), error);
+    assert_true(is_moved);
+    /* One bit of the page in the first frame is not the same, or its end is missing. */
+    at = (get(dead.log + HEADER) - 1) * 4096;
+    moved[at] ^= 1;
+    assert_ok(stele__sqlite_wal_is_moved(&log.base, &file.base, &is_moved, &error), error);
+    assert_false(is_moved);
+    moved[at] ^= 1;
+    file.size = at + 4095;
+    assert_ok(stele__sqlite_wal_is_moved(&log.base, &file.base, &is_moved, &error), error);
+    assert_false(is_moved);
+    file.fails = true;
+    assert_ok(stele__sqlite_wal_is_moved(&log.base, &file.base, &is_moved, &error), error);
+    assert_false(is_moved);
+    log.fails = true;
+    assert_status(STELE_IO, stele__sqlite_wal_is_moved(&log.base, &file.base, &is_moved, &error), error);
+    free(moved);
+    bury(&dead);
+}
+
+static void D5_a_flipped_bit_of_the_number_is_damage_until_all_is_in_the_file(void **state)
+{
+    struct dead dead = die(20);
+    stele_store *store = NULL;
+    stele_error *error = NULL;
+    size_t size;
+    unsigned char *moved = fixture_load(fixture_path(), &size);
+
+    (void)state;
+    dead.log[15] ^= 1;
+    restore(&dead);
+    assert_failure(STELE_CORRUPT, fixture_try(STELE_OPEN_EXISTING, NULL, &store, &error), error);
+    assert_message(error, "20 commits behind it are at risk");
+    stele_error_free(error);
+    restore(&dead);
+    fixture_save(fixture_path(), moved, size);
+    free(moved);
+    store = fixture_open();
+    fixture_assert_holds(store, 20);
+    stele_store_close(store);
+    bury(&dead);
+}
+
 static void a_log_that_cannot_be_read_is_an_error(void **state)
 {
     struct bytes bytes = {.base = {.read = read_bytes}, .fails = true};
@@ -340,6 +522,10 @@ int main(void)
         support_test(D5_a_log_cut_anywhere_is_torn_and_not_damaged),
         support_test(D5_a_flipped_bit_puts_all_commits_behind_it_at_risk),
         support_test(D5_frames_of_an_earlier_round_are_no_damage),
+        support_test(D5_a_header_torn_anywhere_while_the_log_begins_anew_is_known),
+        support_test(D5_each_flipped_bit_of_a_header_leaves_all_commits_at_risk),
+        support_test(D5_what_a_torn_header_leaves_is_sought_in_the_database),
+        support_test(D5_a_flipped_bit_of_the_number_is_damage_until_all_is_in_the_file),
         support_test(a_log_that_cannot_be_read_is_an_error),
         support_test(noise_is_walked_without_harm),
         support_test(D5_damage_before_three_commits_is_refused_with_their_number),
