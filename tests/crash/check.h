@@ -14,7 +14,7 @@ struct opening {
     const char *vfs;
     const char *sync;     /* "full", "normal", "off" */
     int checkpoint_pages; /* the log is moved in when it is longer; 0: the store's own length */
-    bool real_clock;      /* for threads: locks are waited for in real time */
+    bool real_clock;      /* for threads: locks are waited for in real time, and the log is moved whenever idle */
 };
 
 /* How many of something are tried: what an environment variable says, or else a default, a fifth of it under a
@@ -32,7 +32,8 @@ stele_store *check_open(const struct opening *opening, struct verdict *verdict);
 /*
  * Read the whole log. Every acknowledged event is there, at its position, with
  * its bytes; nothing rejected is; batches are whole and unmixed; versions are
- * gapless and positions rise. The journal's model becomes that of the store,
+ * gapless and positions rise. Of each step's command the ledger has the outcome,
+ * and if that is unknown, as long as the events are there. The journal's model becomes that of the store,
  * and `present` (may be NULL) tells which steps are in it.
  */
 bool check_log(struct journal *journal, stele_store *store, bool *present, struct verdict *verdict);

@@ -2,7 +2,7 @@
  * Controls: stores that are broken on purpose. If the harness does not find
  * what is wrong with them, it is the harness that is broken.
  *
- * The version check and the checksum are planted out when this program is
+ * The version check, the checksum and the ledger are planted out when this program is
  * linked (see local.mk): calls of them go through the functions below.
  */
 #include "tests/support/support.h"
@@ -23,11 +23,16 @@ enum { POINTS = 4000, FIXED_SQLITE = 3051003 };
 
 static bool no_version_check;
 static bool no_checksum;
+static bool no_ledger;
 
 stele_status __real_stele_append_rules_expect(const struct stele_append_view *view, struct stele_append_member *member);
 stele_status __wrap_stele_append_rules_expect(const struct stele_append_view *view, struct stele_append_member *member);
 uint64_t __real_stele__sqlite_event_checksum(const struct sqlite_event_row *row);
 uint64_t __wrap_stele__sqlite_event_checksum(const struct sqlite_event_row *row);
+stele_status __real_stele__sqlite_remember(struct sqlite_writer *writer, const struct stele_command_record *command,
+                                           const struct stele_appended *outcome, stele_error **error);
+stele_status __wrap_stele__sqlite_remember(struct sqlite_writer *writer, const struct stele_command_record *command,
+                                           const struct stele_appended *outcome, stele_error **error);
 
 stele_status __wrap_stele_append_rules_expect(const struct stele_append_view *view, struct stele_append_member *member)
 {
@@ -37,6 +42,12 @@ stele_status __wrap_stele_append_rules_expect(const struct stele_append_view *vi
 uint64_t __wrap_stele__sqlite_event_checksum(const struct sqlite_event_row *row)
 {
     return no_checksum ? 0 : __real_stele__sqlite_event_checksum(row);
+}
+
+stele_status __wrap_stele__sqlite_remember(struct sqlite_writer *writer, const struct stele_command_record *command,
+                                           const struct stele_appended *outcome, stele_error **error)
+{
+    return no_ledger ? STELE_OK : __real_stele__sqlite_remember(writer, command, outcome, error);
 }
 
 static void run_power(struct power_options options, struct power_result *result)
@@ -95,6 +106,17 @@ static void control_a_store_without_the_version_check_is_found(void **state)
     run_power((struct power_options){.sync = "full", .stop_at_first = true}, &result);
     no_version_check = false;
     assert_int_equal(1, result.findings[FINDING_ANSWER]);
+}
+
+static void control_a_store_that_forgets_commands_is_found(void **state)
+{
+    (void)state;
+    struct power_result result;
+
+    no_ledger = true;
+    run_power((struct power_options){.sync = "full", .stop_at_first = true}, &result);
+    no_ledger = false;
+    assert_int_equal(1, result.findings[FINDING_LOST] + result.findings[FINDING_ANSWER]);
 }
 
 static void control_a_store_without_checksums_is_found(void **state)
@@ -206,6 +228,7 @@ int main(void)
         support_test(control_syncs_that_do_nothing_are_found),
         support_test(control_sync_off_damages_the_store),
         support_test(control_a_store_without_the_version_check_is_found),
+        support_test(control_a_store_that_forgets_commands_is_found),
         support_test(control_a_store_without_checksums_is_found),
         support_test(D2_control_an_unguarded_checkpoint_loses_rows),
     };

@@ -120,7 +120,7 @@ static stele_store *open_store(const char *path, stele_error **error)
     stele_store *store = NULL;
     char url[600];
 
-    snprintf(url, sizeof url, "sqlite:%s", path);
+    snprintf(url, sizeof url, "sqlite:%s?idle=1", path);
     if (stele_store_open(url, NULL, &store, error) != STELE_OK)
         return NULL;
     check_set_checkpoint(store, CHECKPOINT_PAGES);

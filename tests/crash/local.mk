@@ -37,7 +37,8 @@ tests_crash_control_test_SOURCES = tests/crash/control_test.c
 tests_crash_control_test_LDADD = $(crash_test_ldadd)
 # Calls of these go through the program, which can leave the checks out.
 tests_crash_control_test_LDFLAGS = $(AM_LDFLAGS) \
-	-Wl,--wrap=stele_append_rules_expect -Wl,--wrap=stele__sqlite_event_checksum
+	-Wl,--wrap=stele_append_rules_expect -Wl,--wrap=stele__sqlite_event_checksum \
+	-Wl,--wrap=stele__sqlite_remember
 tests_crash_disk_test_SOURCES = tests/crash/disk_test.c
 tests_crash_disk_test_LDADD = $(crash_test_ldadd)
 tests_crash_fault_test_SOURCES = tests/crash/fault_test.c

@@ -1,6 +1,7 @@
 /* Making plans from seeds and running their steps (see plan.h). */
 #include "tests/crash/plan.h"
 
+#include "store/store.h"
 #include "tests/support/support.h"
 
 #include <inttypes.h>
@@ -66,6 +67,33 @@ bool plan_locate(const struct plan *plan, const stele_message *message, size_t *
     return strcmp(text, again) == 0;
 }
 
+const char *plan_rejection(size_t step)
+{
+    static const char *const texts[] = {"not enough money", "", "the account is closed: \xc3\xa4rgerlich"};
+    return texts[step % 3];
+}
+
+static stele_message *make_command(const struct plan *plan, size_t step, const char *payload)
+{
+    char id[64];
+    struct stele_message_options options = STELE_OPTIONS_INIT(struct stele_message_options);
+    const struct stele_raw_message raw = {.kind = STELE_COMMAND,
+                                          .type = "crash.command",
+                                          .format = STELE_PAYLOAD_BYTES,
+                                          .payload = {payload, strlen(payload)}};
+    stele_message *message = NULL;
+    stele_error *error = NULL;
+
+    if (step % 7 == 3)
+        snprintf(id, sizeof id, "command %zu", step);
+    else
+        snprintf(id, sizeof id, "%08zx-ffff-8000-8000-%012" PRIx64, step, plan->seed & 0xffffffffffff);
+    options.id = id;
+    options.has_time = true;
+    assert_ok(stele_message_new_raw(&raw, &options, &message, &error), error);
+    return message;
+}
+
 static size_t payload_size(struct support_random *random, bool small)
 {
     if (small)
@@ -111,9 +139,9 @@ static stele_message *make_message(const struct plan *plan, struct support_rando
 
 static size_t event_count(struct support_random *random, enum step_kind kind)
 {
-    if (kind == STEP_REPEAT || kind == STEP_EMPTY)
+    if (kind == STEP_REPEAT || kind == STEP_EMPTY || kind == STEP_REFUSE || kind == STEP_IDLE)
         return 0;
-    if (kind == STEP_REUSE || support_random_below(random, 2) == 0)
+    if (kind != STEP_APPEND || support_random_below(random, 2) == 0)
         return 1;
     return 1 + (size_t)support_random_below(random, PLAN_EVENTS_MAX - 1);
 }
@@ -125,12 +153,24 @@ static void choose_kind(struct step *step, struct support_random *random)
                                                EXPECT_PRESENCE, EXPECT_OTHER,   EXPECT_OTHER_STALE};
 
     step->expect = expects[support_random_below(random, sizeof expects / sizeof expects[0])];
-    switch (support_random_below(random, 12)) {
+    switch (support_random_below(random, 18)) {
     case 0: step->kind = STEP_REPEAT; break;
     case 1: step->kind = STEP_REUSE; break;
     case 2: step->kind = STEP_EMPTY; break;
+    case 3: step->kind = STEP_REFUSE; break;
+    case 4: step->kind = STEP_COMMAND_AGAIN; break;
+    case 5: step->kind = STEP_COMMAND_REUSE; break;
+    case 6: step->kind = STEP_IDLE; break;
     default: step->kind = STEP_APPEND; break;
     }
+}
+
+static void choose_command(const struct plan *plan, struct step *step, struct support_random *random, size_t number)
+{
+    if (step->kind != STEP_REFUSE && (step->kind != STEP_APPEND || support_random_below(random, 3) != 0))
+        return;
+    step->command = make_command(plan, number, "do this");
+    step->other = make_command(plan, number, "do that");
 }
 
 static void make_step(struct plan *plan, struct support_random *random, size_t number,
@@ -140,8 +180,10 @@ static void make_step(struct plan *plan, struct support_random *random, size_t n
     const size_t stream = (size_t)support_random_below(random, PLAN_STREAMS);
     const bool several = support_random_below(random, 3) == 0;
 
-    if (!options->only_appends)
+    if (!options->only_appends) {
         choose_kind(step, random);
+        choose_command(plan, step, random, number);
+    }
     step->event_count = event_count(random, step->kind);
     for (size_t i = 0; i < step->event_count; i++) {
         step->streams[i] = several ? (size_t)support_random_below(random, PLAN_STREAMS) : stream;
@@ -169,9 +211,12 @@ void plan_free(struct plan *plan)
 {
     if (plan == NULL)
         return;
-    for (size_t i = 0; i < plan->count; i++)
+    for (size_t i = 0; i < plan->count; i++) {
         for (size_t event = 0; event < plan->steps[i].event_count; event++)
             stele_message_unref(plan->steps[i].events[event]);
+        stele_message_unref(plan->steps[i].command);
+        stele_message_unref(plan->steps[i].other);
+    }
     free(plan);
 }
 
@@ -183,8 +228,10 @@ struct ready {
     size_t write_count;
     struct stele_expectation expectations[PLAN_STREAMS];
     size_t expectation_count;
+    const stele_message *command;
+    const char *rejection;
     stele_status answer;
-    size_t original; /* of a repeat */
+    size_t original; /* of what comes again */
 };
 
 static struct stele_expected expect_of(enum step_expect expect, uint64_t version)
@@ -228,11 +275,14 @@ static void choose_expectations(struct journal *journal, const struct step *step
         expect_stream(journal, entry, (stream + 1) % PLAN_STREAMS, step->expect);
 }
 
-/* The newest acknowledged append before a step; false if there is none. */
-static bool find_original(const struct journal *journal, size_t step, size_t *out)
+/* The newest acknowledged append, or outcome of a command, before a step; false if there is none. */
+static bool find_original(const struct journal *journal, size_t step, bool of_command, size_t *out)
 {
     for (size_t i = step; i-- > 0;) {
-        if (journal->plan->steps[i].kind == STEP_APPEND && journal->entries[i].outcome == ACKNOWLEDGED) {
+        const struct step *earlier = &journal->plan->steps[i];
+
+        if (journal->entries[i].outcome == ACKNOWLEDGED &&
+            (of_command ? earlier->command != NULL : earlier->kind == STEP_APPEND)) {
             *out = i;
             return true;
         }
@@ -256,28 +306,54 @@ static void add_expectations(struct ready *ready, const struct entry *entry)
                 (struct stele_expectation){.stream = plan_stream(i), .expected = entry->expected[i]};
 }
 
+/* What an earlier step did, done once more, and what must come of it whatever is expected. */
+static void add_original(struct ready *ready, enum step_kind kind, const struct step *original)
+{
+    switch (kind) {
+    case STEP_REPEAT:
+        add_writes(ready, original);
+        ready->answer = STELE_OK;
+        break;
+    case STEP_REUSE:
+        add_writes(ready, &(struct step){
+                              .event_count = 1, .streams = {original->streams[0]}, .events = {original->events[0]}});
+        ready->answer = STELE_ID_REUSE;
+        break;
+    case STEP_COMMAND_AGAIN:
+        ready->command = original->command;
+        ready->answer = original->kind == STEP_REFUSE ? STELE_REJECTED : STELE_OK;
+        break;
+    case STEP_COMMAND_REUSE:
+        ready->command = original->other;
+        ready->answer = STELE_ID_REUSE;
+        break;
+    case STEP_APPEND:
+    case STEP_EMPTY:
+    case STEP_REFUSE:
+    case STEP_IDLE: break;
+    }
+}
+
 /* False if the step has nothing to work on. */
 static bool make_ready(struct journal *journal, size_t number, struct ready *ready)
 {
     const struct step *step = &journal->plan->steps[number];
     struct entry *entry = &journal->entries[number];
     const bool again = entry->outcome == UNKNOWN;
+    const bool of_command = step->kind == STEP_COMMAND_AGAIN || step->kind == STEP_COMMAND_REUSE;
+    const bool needs_original = step->kind == STEP_REPEAT || step->kind == STEP_REUSE || of_command;
 
     memset(ready, 0, sizeof *ready);
-    if ((step->kind == STEP_REPEAT || step->kind == STEP_REUSE) && !find_original(journal, number, &ready->original))
+    if (step->kind == STEP_IDLE || (needs_original && !find_original(journal, number, of_command, &ready->original)))
         return false;
     if (!again)
         choose_expectations(journal, step, entry);
+    ready->command = step->command;
     ready->answer = is_wrong(step->expect) ? STELE_CONFLICT : STELE_OK;
-    if (step->kind == STEP_REPEAT) {
-        add_writes(ready, &journal->plan->steps[ready->original]);
-        ready->answer = STELE_OK;
-    } else if (step->kind == STEP_REUSE) {
-        add_writes(ready, &(struct step){.event_count = 1,
-                                         .streams = {journal->plan->steps[ready->original].streams[0]},
-                                         .events = {journal->plan->steps[ready->original].events[0]}});
-        ready->answer = STELE_ID_REUSE;
-    }
+    if (step->kind == STEP_REFUSE)
+        ready->rejection = plan_rejection(number);
+    if (needs_original)
+        add_original(ready, step->kind, &journal->plan->steps[ready->original]);
     add_writes(ready, step);
     add_expectations(ready, entry);
     return true;
@@ -298,7 +374,8 @@ static void acknowledge(struct journal *journal, size_t number, const struct ste
     entry->outcome = ACKNOWLEDGED;
     entry->first_position = result->first_position;
     entry->last_position = result->last_position;
-    if (step->event_count == 0 || result->repeated)
+    entry->version = result->version;
+    if (step->event_count == 0 || result->repeated || result->replayed)
         return;
     journal->head = result->last_position;
     for (size_t i = 0; i < step->event_count; i++)
@@ -310,7 +387,15 @@ static bool check_result(struct journal *journal, size_t number, const struct re
 {
     const struct step *step = &journal->plan->steps[number];
     const struct entry *original = &journal->entries[ready->original];
+    const bool stored = result->repeated || result->replayed;
 
+    if (step->kind == STEP_COMMAND_AGAIN) {
+        if (!result->replayed || result->first_position != original->first_position ||
+            result->last_position != original->last_position || result->version != original->version)
+            return found(verdict, FINDING_ANSWER, "step %zu sends the command of step %zu and got another outcome",
+                         number, ready->original);
+        return true;
+    }
     if (step->kind == STEP_REPEAT) {
         if (!result->repeated || result->first_position != original->first_position ||
             result->last_position != original->last_position)
@@ -320,12 +405,14 @@ static bool check_result(struct journal *journal, size_t number, const struct re
     }
     if (step->event_count == 0)
         return true;
-    if (result->repeated && !again)
+    if (stored && !again)
         return found(verdict, FINDING_ANSWER, "step %zu is told to be a repeat and is none", number);
-    if (!result->repeated && result->first_position <= journal->head)
+    if (result->repeated && step->command != NULL)
+        return found(verdict, FINDING_ANSWER, "step %zu is stored without its command", number);
+    if (!stored && result->first_position <= journal->head)
         return found(verdict, FINDING_DISORDER, "step %zu got position %" PRIu64 " behind the head %" PRIu64, number,
                      result->first_position, journal->head);
-    if (!result->repeated) {
+    if (!stored) {
         uint64_t version = journal->versions[step->streams[step->event_count - 1]];
         for (size_t i = 0; i < step->event_count; i++)
             version += step->streams[i] == step->streams[step->event_count - 1];
@@ -334,6 +421,15 @@ static bool check_result(struct journal *journal, size_t number, const struct re
                          result->version, version);
     }
     return true;
+}
+
+/* A refused command that comes again is told why it was refused. */
+static bool check_rejection(size_t number, size_t original, const stele_error *error, struct verdict *verdict)
+{
+    if (strcmp(stele_error_message(error), plan_rejection(original)) == 0)
+        return true;
+    return found(verdict, FINDING_ANSWER, "step %zu: step %zu was refused for \"%s\", and not for \"%s\"", number,
+                 original, plan_rejection(original), stele_error_message(error));
 }
 
 bool journal_run(struct journal *journal, stele_store *store, size_t number, bool faulty, struct verdict *verdict)
@@ -345,6 +441,8 @@ bool journal_run(struct journal *journal, stele_store *store, size_t number, boo
     stele_error *error = NULL;
     bool sound = true;
 
+    if (journal->plan->steps[number].kind == STEP_IDLE)
+        store->ops->idle(store->backend);
     if (!make_ready(journal, number, &ready)) {
         entry->outcome = REJECTED;
         return true;
@@ -352,7 +450,9 @@ bool journal_run(struct journal *journal, stele_store *store, size_t number, boo
     const struct stele_batch batch = {.writes = ready.writes,
                                       .write_count = ready.write_count,
                                       .expectations = ready.expectations,
-                                      .expectation_count = ready.expectation_count};
+                                      .expectation_count = ready.expectation_count,
+                                      .command = ready.command,
+                                      .rejection = ready.rejection};
     entry->status = stele_append_batch(store, &batch, &result, &error);
     if (entry->status == STELE_OK && ready.answer == STELE_OK) {
         sound = check_result(journal, number, &ready, &result, again, verdict);
@@ -362,7 +462,12 @@ bool journal_run(struct journal *journal, stele_store *store, size_t number, boo
             entry->outcome = UNKNOWN;
         else if (!again)
             entry->outcome = REJECTED;
+    } else if (again && ready.rejection != NULL && entry->status == STELE_REJECTED) {
+        sound = check_rejection(number, number, error, verdict);
+        entry->outcome = ACKNOWLEDGED;
     } else if (entry->status == ready.answer) {
+        if (entry->status == STELE_REJECTED)
+            sound = check_rejection(number, ready.original, error, verdict);
         entry->outcome = REJECTED;
     } else {
         sound = found(verdict, FINDING_ANSWER, "step %zu: %s instead of %s: %s", number,
@@ -380,7 +485,8 @@ void journal_cut(struct journal *journal, size_t operations)
             continue;
         if (entry->begin > operations)
             entry->outcome = NOT_TRIED;
-        else if (entry->outcome == ACKNOWLEDGED && journal->plan->steps[i].kind == STEP_APPEND)
+        else if (entry->outcome == ACKNOWLEDGED &&
+                 (journal->plan->steps[i].kind == STEP_APPEND || journal->plan->steps[i].kind == STEP_REFUSE))
             entry->outcome = UNKNOWN;
     }
 }

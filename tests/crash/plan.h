@@ -44,9 +44,13 @@ bool found(struct verdict *verdict, enum finding finding, const char *format, ..
 
 enum step_kind {
     STEP_APPEND,
-    STEP_REPEAT, /* an acknowledged append once more */
-    STEP_REUSE,  /* an old event together with a new one: refused */
-    STEP_EMPTY   /* expectations only */
+    STEP_REPEAT,        /* an acknowledged append once more */
+    STEP_REUSE,         /* an old event together with a new one: refused */
+    STEP_EMPTY,         /* expectations only */
+    STEP_REFUSE,        /* a command is refused, and that is remembered */
+    STEP_COMMAND_AGAIN, /* a remembered command with other events: the first outcome, and nothing is written */
+    STEP_COMMAND_REUSE, /* the id of a remembered command on another one: refused */
+    STEP_IDLE           /* nothing for a while: the store moves its log into the file */
 };
 
 enum step_expect {
@@ -65,6 +69,8 @@ struct step {
     size_t event_count;
     size_t streams[PLAN_EVENTS_MAX];
     stele_message *events[PLAN_EVENTS_MAX];
+    stele_message *command; /* that the step is the outcome of; NULL: none */
+    stele_message *other;   /* with its id, another one */
 };
 
 struct plan {
@@ -76,13 +82,15 @@ struct plan {
 /* What a plan is made of; zero members take the defaults. */
 struct plan_options {
     size_t steps;
-    bool only_appends; /* no conflicts, repeats, reuse: every step is acknowledged */
+    bool only_appends; /* no conflicts, repeats, reuse, commands: every step is acknowledged */
     bool small;        /* payloads below 64 bytes */
 };
 
 struct plan *plan_new(uint64_t seed, const struct plan_options *options);
 void plan_free(struct plan *plan);
 const char *plan_stream(size_t stream);
+/* Why the commands of this step and of some others are refused; static. */
+const char *plan_rejection(size_t step);
 /* Which step and event a message is, by its id. */
 bool plan_locate(const struct plan *plan, const stele_message *message, size_t *step, size_t *event);
 
@@ -95,6 +103,7 @@ struct entry {
     stele_status status;
     size_t begin, end; /* operations of the disk done before and after */
     uint64_t first_position, last_position;
+    uint64_t version;
     struct stele_expected expected[PLAN_STREAMS];
     bool has_expected[PLAN_STREAMS];
 };

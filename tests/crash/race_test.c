@@ -42,7 +42,7 @@ static stele_store *open_file(const char *path)
     stele_store *store = NULL;
     stele_error *error = NULL;
 
-    snprintf(url, sizeof url, "sqlite:%s?busy=60000", path);
+    snprintf(url, sizeof url, "sqlite:%s?busy=60000&idle=1", path);
     if (stele_store_open(url, NULL, &store, &error) != STELE_OK) {
         fprintf(stderr, "%s\n", stele_error_message(error));
         abort();
