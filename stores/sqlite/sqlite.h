@@ -96,6 +96,10 @@ enum sqlite_statement {
     STATEMENT_DROP_SNAPSHOT,
     STATEMENT_DROP_SNAPSHOTS,
     STATEMENT_SNAPSHOT_ROWS,
+    STATEMENT_FIND_CHECKPOINT,
+    STATEMENT_WRITE_CHECKPOINT,
+    STATEMENT_DELETE_CHECKPOINT,
+    STATEMENT_CHECKPOINT_ROWS,
     STATEMENT_COUNT
 };
 
@@ -171,6 +175,7 @@ struct sqlite_event_row {
 uint64_t stele__sqlite_event_checksum(const struct sqlite_event_row *row);
 uint64_t stele__sqlite_command_checksum(const struct stele_command_record *command);
 uint64_t stele__sqlite_snapshot_checksum(int64_t stream, const struct stele_snapshot *snapshot);
+uint64_t stele__sqlite_checkpoint_checksum(const struct stele_checkpoint *checkpoint);
 uint64_t stele__sqlite_stream_checksum(int64_t id, struct stele_slice name);
 uint64_t stele__sqlite_type_checksum(int64_t id, uint32_t version, struct stele_slice name);
 
@@ -194,6 +199,9 @@ bool stele__sqlite_command_row(sqlite3_stmt *row, struct stele_command_record *o
 
 /* The same for a snapshot, but for its stream's name; `*stream` is that one's id. */
 bool stele__sqlite_snapshot_row(sqlite3_stmt *row, int64_t *stream, struct stele_snapshot *out);
+
+/* The same for a reader's checkpoint. */
+bool stele__sqlite_checkpoint_row(sqlite3_stmt *row, struct stele_checkpoint *out);
 
 /* A blob column; absent for NULL. */
 struct stele_slice stele__sqlite_blob(sqlite3_stmt *row, int column);
@@ -379,7 +387,8 @@ stele_status stele__sqlite_schema_check(struct sqlite_connection *connection, co
 stele_status stele__sqlite_schema_upgrade(struct sqlite_connection *connection, const struct sqlite_schema *schema,
                                           stele_error **error);
 
-enum { FORMAT_LEDGER = 2 }; /* the format from which on there are a ledger and snapshots */
+/* The formats from which on there are a ledger and snapshots, and checkpoints of readers. */
+enum { FORMAT_LEDGER = 2, FORMAT_CHECKPOINTS = 3 };
 /* Does the file have at least this format? */
 stele_status stele__sqlite_has_format(struct sqlite_store *store, struct sqlite_connection *connection, size_t format,
                                       bool *has, stele_error **error);
@@ -475,5 +484,11 @@ stele_status stele__sqlite_load_snapshot(struct stele_backend *backend, struct s
 stele_status stele__sqlite_save_snapshot(struct stele_backend *backend, const struct stele_snapshot *snapshot,
                                          stele_error **error);
 stele_status stele__sqlite_drop_snapshot(struct stele_backend *backend, struct stele_slice stream, stele_error **error);
+stele_status stele__sqlite_read_checkpoints(struct stele_backend *backend, const char *name,
+                                            stele_checkpoint_visit *visit, void *context, stele_error **error);
+stele_status stele__sqlite_write_checkpoint(struct stele_backend *backend, const struct stele_checkpoint *checkpoint,
+                                            uint64_t expected, stele_error **error);
+stele_status stele__sqlite_delete_checkpoint(struct stele_backend *backend, const char *name, bool *found,
+                                             stele_error **error);
 
 #endif
