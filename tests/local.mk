@@ -27,6 +27,7 @@ thread_tests = \
 	tests/unit/base/futex_test \
 	tests/unit/base/memory_test \
 	tests/unit/base/uuid_test \
+	tests/unit/bus/observers_test \
 	tests/unit/store/idle_test \
 	tests/unit/store/queue_test \
 	tests/unit/sqlite/growth_test \

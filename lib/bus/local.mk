@@ -1,3 +1,5 @@
 # Storey 4: routes, units of work, interceptors, observers, dead letters, channels.
 
-libstele_core_la_SOURCES +=
+libstele_core_la_SOURCES += \
+	lib/bus/observers.c \
+	lib/bus/observers.h
