@@ -12,6 +12,8 @@
 #include "base/error.h"
 #include "base/log.h"
 
+#include <string.h>
+
 /* The log that was found at opening is still to be cut. */
 static stele_status cut_log(struct sqlite_store *store, stele_error **error)
 {
@@ -71,15 +73,79 @@ stele_status stele__sqlite_begin(struct sqlite_store *store, stele_error **error
     return status;
 }
 
-/* True if SQLite writes nothing behind the commit mark, so that a full disk can only have kept the mark away. */
-static bool marks_last(struct sqlite_connection *connection)
+/* --- What a full disk leaves ------------------------------------------------------------- */
+
+/* Of the log: its header, and what stands before each page in it (https://sqlite.org/walformat.html). */
+enum {
+    LOG_HEADER_SIZE = 32,
+    FRAME_HEADER_SIZE = 24,
+    INDEX_SIZE = 32768,
+    INDEX_FRAMES_AT = 16,
+    INDEX_PAGE_SIZE_AT = 14
+};
+
+static sqlite3_file *file_of(struct sqlite_connection *connection, int which)
 {
     sqlite3_file *file = NULL;
 
-    sqlite3_file_control(connection->db, "main", SQLITE_FCNTL_FILE_POINTER, &file);
-    return file && file->pMethods &&
-           (file->pMethods->xDeviceCharacteristics(file) & SQLITE_IOCAP_POWERSAFE_OVERWRITE) != 0;
+    sqlite3_file_control(connection->db, "main", which, &file);
+    return file && file->pMethods ? file : NULL;
 }
+
+/* Where the last commit in the log ends, by the index that all its users share; false if that cannot be read. */
+static bool find_end(struct sqlite_connection *connection, sqlite3_int64 *end)
+{
+    sqlite3_file *file = file_of(connection, SQLITE_FCNTL_FILE_POINTER);
+    void volatile *region = NULL;
+    uint32_t frames;
+    uint16_t page_size;
+
+    if (!file || file->pMethods->iVersion < 2 ||
+        file->pMethods->xShmMap(file, 0, INDEX_SIZE, 0, &region) != SQLITE_OK || !region)
+        return false;
+    memcpy(&frames, (const char *)(uintptr_t)region + INDEX_FRAMES_AT, sizeof(frames));
+    memcpy(&page_size, (const char *)(uintptr_t)region + INDEX_PAGE_SIZE_AT, sizeof(page_size));
+    /* Pages of 65,536 bytes are written down as 1. */
+    *end = LOG_HEADER_SIZE + (sqlite3_int64)frames * (FRAME_HEADER_SIZE + (page_size == 1 ? 65536 : page_size));
+    return true;
+}
+
+/* Cut the log behind its last commit, with the lock held. */
+static bool cut_behind_commits(struct sqlite_connection *connection)
+{
+    sqlite3_file *log = file_of(connection, SQLITE_FCNTL_JOURNAL_POINTER);
+    sqlite3_int64 size = 0;
+    sqlite3_int64 end;
+
+    if (!log || !find_end(connection, &end) || log->pMethods->xFileSize(log, &size) != SQLITE_OK)
+        return false;
+    if (size <= end)
+        return true;
+    return log->pMethods->xTruncate(log, end) == SQLITE_OK &&
+           log->pMethods->xSync(log, SQLITE_SYNC_NORMAL) == SQLITE_OK;
+}
+
+/*
+ * A commit that found the disk full has been taken back in memory, but its
+ * frames are in the log, the last one written in part: with what an older log
+ * left behind it, that may be a whole commit to whoever opens the file after a
+ * crash. So the log is cut there before anybody is told that nothing was
+ * written. False if it could not be.
+ */
+static bool take_back(struct sqlite_store *store)
+{
+    struct sqlite_connection *connection = store->writer.connection;
+    bool is_done;
+
+    stele__sqlite_roll_back(store);
+    if (stele__sqlite_run(connection, STATEMENT_BEGIN) != SQLITE_OK)
+        return false;
+    is_done = cut_behind_commits(connection);
+    stele__sqlite_run(connection, STATEMENT_ROLLBACK);
+    return is_done;
+}
+
+/* --- Commit and rollback ------------------------------------------------------------------- */
 
 stele_status stele__sqlite_commit(struct sqlite_store *store, bool *in_doubt, stele_error **error)
 {
@@ -100,7 +166,7 @@ stele_status stele__sqlite_commit(struct sqlite_store *store, bool *in_doubt, st
         return STELE_OK;
     }
     status = stele__sqlite_fail(writer->connection, code, "commit", error);
-    if ((code & 0xff) == SQLITE_BUSY || ((code & 0xff) == SQLITE_FULL && marks_last(writer->connection)))
+    if ((code & 0xff) == SQLITE_BUSY || ((code & 0xff) == SQLITE_FULL && take_back(store)))
         return status;
     atomic_store(&store->poisoned, true);
     *in_doubt = true;
