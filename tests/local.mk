@@ -28,7 +28,9 @@ thread_tests = \
 	tests/unit/base/memory_test \
 	tests/unit/base/uuid_test \
 	tests/unit/bus/observers_test \
+	tests/unit/bus/channel_test \
 	tests/unit/store/idle_test \
+	tests/unit/store/listen_test \
 	tests/unit/store/queue_test \
 	tests/unit/sqlite/growth_test \
 	tests/unit/sqlite/idle_test

@@ -22,6 +22,9 @@
 
 enum { SMALL = 16 }; /* most writes, and most expectations, that are prepared without allocating */
 
+/* Whose streams an append may write to. */
+enum reach { REACH_USER, REACH_OWN };
+
 struct preparation {
     struct stele_record small_records[SMALL];
     struct stele_stream_expectation small_expectations[SMALL];
@@ -73,24 +76,24 @@ static stele_status allocate(struct preparation *preparation, const struct stele
 
 /* --- Events ------------------------------------------------------------------- */
 
-static stele_status check_target(struct stele_slice stream, stele_error **error)
+static stele_status check_target(struct stele_slice stream, enum reach reach, stele_error **error)
 {
     stele_status status = stele__store_check_stream(stream, error);
 
     if (status != STELE_OK)
         return status;
-    if (stream.data[0] != '$')
+    if (stream.data[0] != '$' || reach == REACH_OWN)
         return STELE_OK;
     stele__fail(error, STELE_INVALID, "stream \"%s\": names that begin with '$' are the library's own", stream.data);
     stele__error_add(error, "stream", "%s", stream.data);
     return STELE_INVALID;
 }
 
-static stele_status take_write(const stele_store *store, const struct stele_write *write, struct stele_record *out,
-                               stele_error **error)
+static stele_status take_write(const stele_store *store, const struct stele_write *write, enum reach reach,
+                               struct stele_record *out, stele_error **error)
 {
     const struct stele_slice stream = stele__slice(write->stream);
-    stele_status status = check_target(stream, error);
+    stele_status status = check_target(stream, reach, error);
 
     if (status != STELE_OK)
         return status;
@@ -102,13 +105,14 @@ static stele_status take_write(const stele_store *store, const struct stele_writ
     return STELE_OK;
 }
 
-static stele_status take_writes(const stele_store *store, const struct stele_batch *batch, struct stele_record *records,
-                                size_t *out, stele_error **error)
+static stele_status take_writes(const stele_store *store, const struct stele_batch *batch, enum reach reach,
+                                struct preparation *preparation, stele_error **error)
 {
+    struct stele_record *records = preparation->records;
     size_t bytes = 0;
 
     for (size_t i = 0; i < batch->write_count; i++) {
-        stele_status status = take_write(store, &batch->writes[i], &records[i], error);
+        stele_status status = take_write(store, &batch->writes[i], reach, &records[i], error);
 
         if (status != STELE_OK) {
             if (batch->write_count > 1)
@@ -120,7 +124,7 @@ static stele_status take_writes(const stele_store *store, const struct stele_bat
     }
     if (bytes > STELE_BATCH_BYTES_MAX)
         return stele__fail_limit(error, "batch", bytes, STELE_BATCH_BYTES_MAX, "bytes");
-    *out = bytes;
+    preparation->bytes = bytes;
     return STELE_OK;
 }
 
@@ -264,13 +268,13 @@ static stele_status take_command(const stele_store *store, const struct stele_ba
 
 /* --- The way through -------------------------------------------------------------- */
 
-static stele_status prepare(const stele_store *store, const struct stele_batch *batch, const uint8_t *digest,
-                            struct preparation *preparation, stele_error **error)
+static stele_status prepare(const stele_store *store, const struct stele_batch *batch, enum reach reach,
+                            const uint8_t *digest, struct preparation *preparation, stele_error **error)
 {
     stele_status status = allocate(preparation, batch, error);
 
     if (status == STELE_OK)
-        status = take_writes(store, batch, preparation->records, &preparation->bytes, error);
+        status = take_writes(store, batch, reach, preparation, error);
     if (status == STELE_OK)
         status = batch->write_count > SMALL ? find_twice_by_map(preparation->records, batch->write_count, error)
                                             : find_twice(preparation->records, batch->write_count, error);
@@ -306,8 +310,8 @@ static stele_status append(stele_store *store, const struct stele_batch *batch, 
     return entry.member.status;
 }
 
-stele_status stele__store_append(stele_store *store, const struct stele_batch *batch, const uint8_t *digest,
-                                 struct stele_appended *result, stele_error **error)
+static stele_status append_batch(stele_store *store, const struct stele_batch *batch, enum reach reach,
+                                 const uint8_t *digest, struct stele_appended *result, stele_error **error)
 {
     struct preparation preparation; /* large: only the part in use is ever written */
     stele_status status = stele__store_check(store, error);
@@ -316,17 +320,28 @@ stele_status stele__store_append(stele_store *store, const struct stele_batch *b
         status = check_batch(store, batch, error);
     if (status != STELE_OK)
         return status;
-    status = prepare(store, batch, digest, &preparation, error);
+    status = prepare(store, batch, reach, digest, &preparation, error);
     if (status == STELE_OK)
         status = append(store, batch, &preparation, result, error);
     stele__arena_fini(&preparation.arena);
     return status;
 }
 
+stele_status stele__store_append(stele_store *store, const struct stele_batch *batch, const uint8_t *digest,
+                                 struct stele_appended *result, stele_error **error)
+{
+    return append_batch(store, batch, REACH_USER, digest, result, error);
+}
+
+stele_status stele__store_append_own(stele_store *store, const struct stele_batch *batch, stele_error **error)
+{
+    return append_batch(store, batch, REACH_OWN, NULL, NULL, error);
+}
+
 stele_status stele_append_batch(stele_store *store, const struct stele_batch *batch, struct stele_appended *result,
                                 stele_error **error)
 {
-    return stele__store_append(store, batch, NULL, result, error);
+    return append_batch(store, batch, REACH_USER, NULL, result, error);
 }
 
 stele_status stele_append(stele_store *store, const char *stream, struct stele_expected expected,
@@ -515,7 +530,7 @@ stele_status stele_append_async(stele_store *store, const struct stele_batch *ba
         status = stele__fail_argument(error, "done", "is NULL");
     if (status != STELE_OK)
         return status;
-    status = prepare(store, batch, NULL, &preparation, error);
+    status = prepare(store, batch, REACH_USER, NULL, &preparation, error);
     if (status == STELE_OK)
         status = push(store, batch, &preparation, done, context, error);
     stele__arena_fini(&preparation.arena);

@@ -16,6 +16,8 @@ libstele_core_la_SOURCES += \
 	lib/store/later.h \
 	lib/store/ledger.c \
 	lib/store/ledger.h \
+	lib/store/listen.c \
+	lib/store/listen.h \
 	lib/store/operations.c \
 	lib/store/queue.c \
 	lib/store/queue.h \

@@ -26,6 +26,7 @@
 #include "base/error.h"
 #include "store/hooks.h"
 #include "store/idle.h"
+#include "store/listen.h"
 #include "runtime/thread.h"
 
 #include <sched.h>
@@ -304,6 +305,22 @@ static void commit(struct stele__queue *queue, const struct group *group, struct
         told->events += entry->member.record_count;
 }
 
+/* The last position that a group has written; 0: none, or nobody wants to know. */
+static uint64_t head_of(const struct stele__queue *queue, const struct group *group)
+{
+    uint64_t head = 0;
+
+    if (!stele__listeners_any(queue->listeners))
+        return 0;
+    for (const struct stele__queue_entry *entry = group->list.first; entry; entry = entry->next) {
+        const struct stele_append_member *member = &entry->member;
+
+        if (member->status == STELE_OK && member->record_count && member->result.last_position > head)
+            head = member->result.last_position;
+    }
+    return head;
+}
+
 static void add_up(struct stele_hook_commit *sum, const struct stele_hook_commit *more)
 {
     sum->groups += more->groups;
@@ -418,13 +435,17 @@ static bool lead(struct stele__queue *queue, const struct stele__queue_entry *ow
 {
     struct stele_hook_commit told = {0};
     struct group group;
+    uint64_t head;
     bool stays, delivers;
 
     do {
         group = take_group(queue, own);
         commit(queue, &group, &told);
+        head = head_of(queue, &group);
         stays = own && !group.has_own;
         delivers = finish(queue, &group, own, stays);
+        if (head)
+            stele__listeners_tell(queue->listeners, head);
     } while (stays);
     tell_of_commit(queue, &told);
     return delivers;

@@ -53,12 +53,14 @@ struct stele__queue_list {
 };
 
 struct stele__idle;
+struct stele__listeners;
 
 struct stele__queue {
     const struct stele_store_ops *ops;
     struct stele_backend *backend;
-    const struct stele_hooks *hooks; /* told of commits; may be NULL; set before the first append */
-    struct stele__idle *idle;        /* told of writes; may be NULL; likewise */
+    const struct stele_hooks *hooks;    /* told of commits; may be NULL; set before the first append */
+    struct stele__idle *idle;           /* told of writes; may be NULL; likewise */
+    struct stele__listeners *listeners; /* told of what is committed; may be NULL; likewise */
     size_t events_limit;
     size_t bytes_limit;
     struct stele__futex words[STELE__WORD_COUNT];

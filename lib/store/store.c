@@ -112,9 +112,17 @@ static stele_status start_queues(stele_store *store, const struct stele_store_op
         if (status != STELE_OK)
             stele__later_fini(&store->later);
     }
+    if (status == STELE_OK) {
+        status = stele__listeners_init(&store->listeners, error);
+        if (status != STELE_OK) {
+            stele__idle_fini(&store->idle);
+            stele__later_fini(&store->later);
+        }
+    }
     if (status != STELE_OK)
         stele__queue_fini(&store->queue);
     store->queue.idle = &store->idle;
+    store->queue.listeners = &store->listeners;
     return status;
 }
 
@@ -172,6 +180,7 @@ void stele_store_close(stele_store *store)
     stele__later_stop(&store->later);
     stele__idle_stop(&store->idle);
     stele__queue_fini(&store->queue);
+    stele__listeners_fini(&store->listeners);
     stele__idle_fini(&store->idle);
     stele__later_fini(&store->later);
     store->ops->close(store->backend);

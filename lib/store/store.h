@@ -10,6 +10,7 @@
 #include "store/hooks.h"
 #include "store/idle.h"
 #include "store/later.h"
+#include "store/listen.h"
 #include "store/queue.h"
 
 struct stele_store {
@@ -18,10 +19,11 @@ struct stele_store {
     const struct stele_clock *clock;
     bool read_only;
     size_t payload_limit;
-    unsigned generation;             /* of the process that opened it, see store/fork.h */
-    struct stele__queue queue;       /* what every append goes through */
-    struct stele__later later;       /* snapshots to be written */
-    struct stele__idle idle;         /* calls the backend between writes */
+    unsigned generation;       /* of the process that opened it, see store/fork.h */
+    struct stele__queue queue; /* what every append goes through */
+    struct stele__later later; /* snapshots to be written */
+    struct stele__idle idle;   /* calls the backend between writes */
+    struct stele__listeners listeners;
     const struct stele_hooks *hooks; /* may be NULL */
 };
 
@@ -60,6 +62,9 @@ stele_status stele__store_place(stele_store *store, const struct stele_uuid *id,
  */
 stele_status stele__store_append(stele_store *store, const struct stele_batch *batch, const uint8_t *digest,
                                  struct stele_appended *result, stele_error **error);
+
+/* The same for streams of the library's own, whose names begin with '$'. */
+stele_status stele__store_append_own(stele_store *store, const struct stele_batch *batch, stele_error **error);
 
 /* The gate of whatever writes besides appends: between the two no append is with the backend. */
 void stele__store_enter(stele_store *store);
