@@ -2,7 +2,7 @@
  * Observers: each with a bounded queue of its own and a task that empties it.
  *
  *     notify ──► sighting (copied once, counted references)
- *                  │ one lock, one pass
+ *                  │ one lock, one pass, one task posted: it posts those of the observers
  *                  ├──► ring of observer 1 ──► task ──► see
  *                  ├──► ring of observer 2 ──► task ──► see
  *                  ...
@@ -65,7 +65,7 @@ struct observer {
     struct stele__observers *owner;
     struct stele_slice on;       /* the pattern; absent for all */
     struct observer *next;       /* in the registry, until it is released */
-    struct observer *next_ready; /* of those that a notification wakes */
+    struct observer *next_ready; /* of those to be posted */
 
     struct sighting **ring; /* `capacity` places */
     size_t capacity;
@@ -93,9 +93,12 @@ struct stele__observers {
 
     pthread_mutex_t mutex;  /* guards what follows, and the observers and sightings */
     struct observer *first; /* in the order of adding; those that were removed too, until they are released */
+    struct observer *ready, **last_ready; /* those that `spread` is to post */
+    bool is_spreading;
+    struct stele__task spread;
     struct flusher *flushers;
     uint64_t number;   /* of the last sighting */
-    size_t references; /* the bus, each observer, the timer while it runs */
+    size_t references; /* the bus, each observer, the timer while it runs, `spread` while it is ready */
     bool is_stopped;
     bool is_freed;
     bool is_watching;
@@ -105,6 +108,7 @@ struct stele__observers {
 
 /* --- The registry --------------------------------------------------------------- */
 
+static void spread(struct stele__task *task);
 static void watch_for_hanging(struct stele__timer *timer);
 
 static void lock(struct stele__observers *observers)
@@ -133,7 +137,11 @@ stele_status stele__observers_new(stele_runtime *runtime, struct stele__observer
         return stele__fail_memory(error);
     }
     observers->runtime = runtime;
+    observers->last_ready = &observers->ready;
     observers->references = 1;
+    observers->spread.name = "observers";
+    observers->spread.priority = STELE__PRIORITY_OBSERVER;
+    observers->spread.run = spread;
     observers->watch.name = "observers";
     observers->watch.fire = watch_for_hanging;
     *out = observers;
@@ -315,45 +323,72 @@ static bool wants(const struct observer *observer, enum stele_seen seen, struct 
            (!observer->on.data || stele__pattern_match(observer->on, type));
 }
 
-/* Post the tasks of a chain of observers, in its order, without the lock. */
-static void post_all(stele_runtime *runtime, struct observer *ready)
+/* Post the tasks of those that notifications made ready. */
+static void spread(struct stele__task *task)
 {
+    struct stele__observers *const observers =
+        (struct stele__observers *)(void *)((char *)task - offsetof(struct stele__observers, spread));
+    stele_runtime *const runtime = observers->runtime;
+    struct observer *ready;
+    bool is_last;
+
+    lock(observers);
+    ready = observers->ready;
+    observers->ready = NULL;
+    observers->last_ready = &observers->ready;
+    observers->is_spreading = false;
+    is_last = drop_reference(observers);
+    unlock(observers);
     while (ready) {
         struct observer *const next = ready->next_ready;
 
         stele__runtime_post(runtime, &ready->task);
         ready = next;
     }
+    if (is_last)
+        end(observers);
+}
+
+/* Count a sighting there was no memory for, or queue it with all that want it, who come behind those that are ready. */
+static void hand_out(struct stele__observers *observers, const struct stele_observation *seen,
+                     struct sighting *sighting, struct sighting **dead)
+{
+    const struct stele_slice type = stele__slice(seen->observed ? seen->observed : "");
+
+    if (sighting)
+        sighting->number = ++observers->number;
+    for (struct observer *each = observers->is_stopped ? NULL : observers->first; each; each = each->next) {
+        if (!wants(each, seen->seen, type))
+            continue;
+        if (!sighting) {
+            each->dropped++;
+        } else if (enqueue(each, sighting, dead)) {
+            each->next_ready = NULL;
+            *observers->last_ready = each;
+            observers->last_ready = &each->next_ready;
+        }
+    }
+    if (sighting)
+        sighting_drop(sighting, dead);
 }
 
 void stele__observers_notify(struct stele__observers *observers, const struct stele_observation *observation)
 {
-    struct observer *ready = NULL, **last = &ready;
     struct sighting *dead = NULL, *sighting;
-    struct stele_slice type;
+    bool is_first;
 
     if (!(stele__observers_want(observers) & (unsigned)observation->seen))
         return;
-    type = stele__slice(observation->observed);
     sighting = sighting_new(observation);
     lock(observers);
-    if (sighting)
-        sighting->number = ++observers->number;
-    for (struct observer *each = observers->is_stopped ? NULL : observers->first; each; each = each->next) {
-        if (!wants(each, observation->seen, type))
-            continue;
-        if (!sighting) {
-            each->dropped++;
-        } else if (enqueue(each, sighting, &dead)) {
-            each->next_ready = NULL;
-            *last = each;
-            last = &each->next_ready;
-        }
-    }
-    if (sighting)
-        sighting_drop(sighting, &dead);
+    hand_out(observers, observation, sighting, &dead);
+    /* One task to post, whatever the number of observers: to wake threads is what costs. */
+    is_first = observers->ready && !observers->is_spreading;
+    observers->is_spreading |= is_first;
+    observers->references += is_first;
     unlock(observers);
-    post_all(observers->runtime, ready);
+    if (is_first)
+        stele__runtime_post(observers->runtime, &observers->spread);
     bury_all(dead);
 }
 
