@@ -6,6 +6,7 @@
 
 #include <stele/aggregate.h>
 #include <stele/base.h>
+#include <stele/channel.h>
 #include <stele/clock.h>
 #include <stele/cloudevents.h>
 #include <stele/error.h>

@@ -55,7 +55,8 @@ STELE_API void stele_channel_free(stele_channel *channel);
 
 /* Join as a reader: of what is sent from now on (broadcast), or with the others (work). */
 STELE_API stele_status stele_channel_join(stele_channel *channel, stele_channel_reader **out, stele_error **error);
-/* The next message; the caller owns one reference. STELE_END when the channel is closed and nothing is left; STELE_TIMEOUT. */
+/* The next message; the caller owns one reference. STELE_TIMEOUT; STELE_END, without an error, when the channel is closed
+ * and nothing is left. */
 STELE_API stele_status stele_channel_next(stele_channel_reader *reader, uint32_t timeout_ms, stele_message **out,
                                           stele_error **error);
 /* Leave; what only this reader had not taken is let go. NULL is allowed. */
