@@ -193,11 +193,11 @@ static stele_status names_of(struct sqlite_writer *writer, const struct stele_re
     stele_status status = stele__sqlite_writer_stream(writer, record->stream, stream, error);
 
     if (status == STELE_OK && !(*stream)->id)
-        status = stele__sqlite_writer_add_stream(writer, *stream, error);
+        status = stele__sqlite_writer_add(writer, *stream, false, error);
     if (status == STELE_OK)
         status = stele__sqlite_writer_type(writer, record->type, record->type_version, type, error);
     if (status == STELE_OK && !(*type)->id)
-        status = stele__sqlite_writer_add_type(writer, *type, error);
+        status = stele__sqlite_writer_add(writer, *type, true, error);
     return status;
 }
 

@@ -222,6 +222,22 @@ stele_status stele__sqlite_take(struct sqlite_store *store, struct sqlite_connec
     return status;
 }
 
+stele_status stele__sqlite_take_format(struct sqlite_store *store, size_t format, struct sqlite_connection **out,
+                                       stele_error **error)
+{
+    bool has = false;
+    stele_status status = stele__sqlite_take(store, out, error);
+
+    if (status != STELE_OK)
+        return status;
+    status = stele__sqlite_has_format(store, *out, format, &has, error);
+    if (!has) {
+        stele__sqlite_give(store, *out);
+        *out = NULL;
+    }
+    return status;
+}
+
 void stele__sqlite_give(struct sqlite_store *store, struct sqlite_connection *connection)
 {
     pthread_mutex_lock(&store->pool_mutex);

@@ -173,34 +173,22 @@ stele_status stele__sqlite_remember(struct sqlite_writer *writer, const struct s
 
 /* --- Finding ------------------------------------------------------------------------------- */
 
-static stele_status find(struct sqlite_store *store, struct sqlite_connection *connection,
-                         const struct stele_command_record *wanted, stele_command_visit *visit, void *context,
-                         stele_error **error)
-{
-    struct stele_command_record entry;
-    sqlite3_stmt *row = NULL;
-    bool found = false;
-    stele_status status = stele__sqlite_has_format(store, connection, FORMAT_LEDGER, &found, error);
-
-    if (status != STELE_OK || !found)
-        return status;
-    status = look_up(connection, wanted, &row, &entry, &found, error);
-    if (status == STELE_OK && found)
-        visit(context, &entry);
-    sqlite3_reset(row);
-    return status;
-}
-
 stele_status stele__sqlite_find_command(struct stele_backend *backend, const struct stele_command_record *wanted,
                                         stele_command_visit *visit, void *context, stele_error **error)
 {
     struct sqlite_store *store = stele__sqlite_store(backend);
     struct sqlite_connection *connection = NULL;
-    stele_status status = stele__sqlite_take(store, &connection, error);
+    struct stele_command_record entry;
+    sqlite3_stmt *row = NULL;
+    bool found = false;
+    stele_status status = stele__sqlite_take_format(store, FORMAT_LEDGER, &connection, error);
 
-    if (status != STELE_OK)
+    if (!connection)
         return status;
-    status = find(store, connection, wanted, visit, context, error);
+    status = look_up(connection, wanted, &row, &entry, &found, error);
+    if (status == STELE_OK && found)
+        visit(context, &entry);
+    sqlite3_reset(row);
     stele__sqlite_give(store, connection);
     return status;
 }
@@ -262,15 +250,12 @@ stele_status stele__sqlite_mark_commands(struct stele_backend *backend, const st
 {
     struct sqlite_store *store = stele__sqlite_store(backend);
     struct sqlite_connection *connection = NULL;
-    bool has = false;
-    stele_status status = stele__sqlite_take(store, &connection, error);
+    stele_status status = stele__sqlite_take_format(store, FORMAT_LEDGER, &connection, error);
 
     *out = (struct stele_command_mark){.found = false};
-    if (status != STELE_OK)
+    if (!connection)
         return status;
-    status = stele__sqlite_has_format(store, connection, FORMAT_LEDGER, &has, error);
-    if (status == STELE_OK && has)
-        status = mark_all(connection, retention, out, error);
+    status = mark_all(connection, retention, out, error);
     stele__sqlite_give(store, connection);
     return status;
 }

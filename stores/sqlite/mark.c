@@ -69,14 +69,11 @@ stele_status stele__sqlite_read_checkpoints(struct stele_backend *backend, const
 {
     struct sqlite_store *store = stele__sqlite_store(backend);
     struct sqlite_connection *connection = NULL;
-    bool has = false;
-    stele_status status = stele__sqlite_take(store, &connection, error);
+    stele_status status = stele__sqlite_take_format(store, FORMAT_CHECKPOINTS, &connection, error);
 
-    if (status != STELE_OK)
+    if (!connection)
         return status;
-    status = stele__sqlite_has_format(store, connection, FORMAT_CHECKPOINTS, &has, error);
-    if (status == STELE_OK && has)
-        status = visit_rows(connection, name, visit, context, error);
+    status = visit_rows(connection, name, visit, context, error);
     stele__sqlite_give(store, connection);
     return status;
 }

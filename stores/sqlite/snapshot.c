@@ -74,14 +74,11 @@ stele_status stele__sqlite_load_snapshot(struct stele_backend *backend, struct s
 {
     struct sqlite_store *store = stele__sqlite_store(backend);
     struct sqlite_connection *connection = NULL;
-    bool has = false;
-    stele_status status = stele__sqlite_take(store, &connection, error);
+    stele_status status = stele__sqlite_take_format(store, FORMAT_LEDGER, &connection, error);
 
-    if (status != STELE_OK)
+    if (!connection)
         return status;
-    status = stele__sqlite_has_format(store, connection, FORMAT_LEDGER, &has, error);
-    if (status == STELE_OK && has)
-        status = load(connection, stream, visit, context, error);
+    status = load(connection, stream, visit, context, error);
     stele__sqlite_give(store, connection);
     return status;
 }

@@ -332,6 +332,9 @@ struct sqlite_connect stele__sqlite_how(const struct sqlite_store *store, bool w
 /* Take a reader out of the pool, waiting for one if all are in use, and give it back. */
 stele_status stele__sqlite_take(struct sqlite_store *store, struct sqlite_connection **out, stele_error **error);
 void stele__sqlite_give(struct sqlite_store *store, struct sqlite_connection *connection);
+/* Take one if the file has at least this format; NULL if it has not. */
+stele_status stele__sqlite_take_format(struct sqlite_store *store, size_t format, struct sqlite_connection **out,
+                                       stele_error **error);
 
 /* --- The file: what is there, creating it, its schema ------------------------------------------ */
 
@@ -416,11 +419,9 @@ stele_status stele__sqlite_writer_stream(struct sqlite_writer *writer, struct st
                                          struct sqlite_known **out, stele_error **error);
 stele_status stele__sqlite_writer_type(struct sqlite_writer *writer, struct stele_slice name, uint32_t version,
                                        struct sqlite_known **out, stele_error **error);
-/* Insert what is not there. */
-stele_status stele__sqlite_writer_add_stream(struct sqlite_writer *writer, struct sqlite_known *stream,
-                                             stele_error **error);
-stele_status stele__sqlite_writer_add_type(struct sqlite_writer *writer, struct sqlite_known *type,
-                                           stele_error **error);
+/* Insert a stream or type that is not there. */
+stele_status stele__sqlite_writer_add(struct sqlite_writer *writer, struct sqlite_known *known, bool is_type,
+                                      stele_error **error);
 
 /* --- Write transactions, one at a time: the front's gate sees to it --------------------------------------- */
 

@@ -35,7 +35,7 @@ static const char *const texts[STATEMENT_COUNT] = {
     [STATEMENT_STREAM_LAST_ID] = "SELECT max(id) FROM stream",
     [STATEMENT_TYPE_LAST_ID] = "SELECT max(id) FROM type",
     [STATEMENT_INSERT_STREAM] = "INSERT INTO stream(id, name, checksum) VALUES(?1, ?2, ?3)",
-    [STATEMENT_INSERT_TYPE] = "INSERT INTO type(id, name, version, checksum) VALUES(?1, ?2, ?3, ?4)",
+    [STATEMENT_INSERT_TYPE] = "INSERT INTO type(id, name, checksum, version) VALUES(?1, ?2, ?3, ?4)",
     [STATEMENT_INSERT_EVENT] = "INSERT INTO event(position, stream, version, type, time, id, meta, data, checksum) "
                                "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     [STATEMENT_STREAMS_FORWARDS] = "SELECT id, name, checksum FROM stream WHERE name >= ?1 AND name < ?2 ORDER BY name",

@@ -99,6 +99,12 @@ static stele_status name_entry(struct sqlite_known *known, struct stele_slice na
     return STELE_OK;
 }
 
+static uint64_t checksum_of(int64_t id, struct stele_slice name, bool is_type, uint64_t type_version)
+{
+    return is_type ? stele__sqlite_type_checksum(id, (uint32_t)type_version, name)
+                   : stele__sqlite_stream_checksum(id, name);
+}
+
 /* Run a look-up by name whose row is id, checksum, version. */
 static stele_status look_up(struct sqlite_writer *writer, enum sqlite_statement statement, struct sqlite_known *known,
                             uint32_t type_version, stele_error **error)
@@ -118,12 +124,10 @@ static stele_status look_up(struct sqlite_writer *writer, enum sqlite_statement 
     code = sqlite3_step(row);
     if (code == SQLITE_ROW) {
         const int64_t id = sqlite3_column_int64(row, 0);
-        const uint64_t checksum =
-            is_type ? stele__sqlite_type_checksum(id, type_version, name) : stele__sqlite_stream_checksum(id, name);
 
         known->id = id;
         known->version = (uint64_t)sqlite3_column_int64(row, 2);
-        if (checksum != (uint64_t)sqlite3_column_int64(row, 1))
+        if (checksum_of(id, name, is_type, type_version) != (uint64_t)sqlite3_column_int64(row, 1))
             status = fail_damaged(writer, is_type ? "type" : "stream", name, error);
     } else if (code != SQLITE_DONE) {
         status = stele__sqlite_fail(writer->connection, code, "look up a name", error);
@@ -205,56 +209,32 @@ static stele_status next_id(struct sqlite_writer *writer, enum sqlite_statement 
     return STELE_OK;
 }
 
-static stele_status insert(struct sqlite_writer *writer, sqlite3_stmt *statement, stele_error **error)
+stele_status stele__sqlite_writer_add(struct sqlite_writer *writer, struct sqlite_known *known, bool is_type,
+                                      stele_error **error)
 {
-    const int code = sqlite3_step(statement);
+    struct sqlite_connection *connection = writer->connection;
+    const struct stele_slice name = {known->text, known->size};
+    sqlite3_stmt *row = NULL;
+    int64_t *last = is_type ? &writer->last_type : &writer->last_stream;
+    int64_t id = 0;
+    stele_status status =
+        next_id(writer, is_type ? STATEMENT_TYPE_LAST_ID : STATEMENT_STREAM_LAST_ID, last, &id, error);
+    int code;
 
-    sqlite3_reset(statement);
+    if (status != STELE_OK)
+        return status;
+    row = stele__sqlite_statement(connection, is_type ? STATEMENT_INSERT_TYPE : STATEMENT_INSERT_STREAM);
+    if (!row)
+        return stele__sqlite_fail(connection, sqlite3_extended_errcode(connection->db), "add a name", error);
+    sqlite3_bind_int64(row, 1, id);
+    sqlite3_bind_text(row, 2, name.data, (int)name.size, SQLITE_STATIC);
+    sqlite3_bind_int64(row, 3, (int64_t)checksum_of(id, name, is_type, known->version));
+    if (is_type)
+        sqlite3_bind_int64(row, 4, (int64_t)known->version);
+    code = sqlite3_step(row);
+    sqlite3_reset(row);
     if (code != SQLITE_DONE)
-        return stele__sqlite_fail(writer->connection, code, "add a name", error);
+        return stele__sqlite_fail(connection, code, "add a name", error);
+    *last = known->id = id;
     return STELE_OK;
-}
-
-stele_status stele__sqlite_writer_add_stream(struct sqlite_writer *writer, struct sqlite_known *stream,
-                                             stele_error **error)
-{
-    const struct stele_slice name = {stream->text, stream->size};
-    sqlite3_stmt *row = stele__sqlite_statement(writer->connection, STATEMENT_INSERT_STREAM);
-    int64_t id;
-    stele_status status = next_id(writer, STATEMENT_STREAM_LAST_ID, &writer->last_stream, &id, error);
-
-    if (status != STELE_OK)
-        return status;
-    if (!row)
-        return stele__sqlite_fail(writer->connection, sqlite3_extended_errcode(writer->connection->db), "add a name",
-                                  error);
-    sqlite3_bind_int64(row, 1, id);
-    sqlite3_bind_text(row, 2, name.data, (int)name.size, SQLITE_STATIC);
-    sqlite3_bind_int64(row, 3, (int64_t)stele__sqlite_stream_checksum(id, name));
-    status = insert(writer, row, error);
-    if (status == STELE_OK)
-        writer->last_stream = stream->id = id;
-    return status;
-}
-
-stele_status stele__sqlite_writer_add_type(struct sqlite_writer *writer, struct sqlite_known *type, stele_error **error)
-{
-    const struct stele_slice name = {type->text, type->size};
-    sqlite3_stmt *row = stele__sqlite_statement(writer->connection, STATEMENT_INSERT_TYPE);
-    int64_t id;
-    stele_status status = next_id(writer, STATEMENT_TYPE_LAST_ID, &writer->last_type, &id, error);
-
-    if (status != STELE_OK)
-        return status;
-    if (!row)
-        return stele__sqlite_fail(writer->connection, sqlite3_extended_errcode(writer->connection->db), "add a name",
-                                  error);
-    sqlite3_bind_int64(row, 1, id);
-    sqlite3_bind_text(row, 2, name.data, (int)name.size, SQLITE_STATIC);
-    sqlite3_bind_int64(row, 3, (int64_t)type->version);
-    sqlite3_bind_int64(row, 4, (int64_t)stele__sqlite_type_checksum(id, (uint32_t)type->version, name));
-    status = insert(writer, row, error);
-    if (status == STELE_OK)
-        writer->last_type = type->id = id;
-    return status;
 }
