@@ -24,7 +24,7 @@
 enum {
     TORN_MAX = 2, /* most whole commits that a power cut leaves behind a torn one */
     SCANS = 3,
-    TRIES = 3
+    TRIES = 100
 };
 
 struct source {
