@@ -473,6 +473,28 @@ static void D5_three_commits_behind_a_damaged_one_are_refused(void **state)
     bury(&dead);
 }
 
+/* Nothing in the file tells that there was one. */
+static void D5_a_log_deleted_behind_a_store_that_died_is_told_by_a_head_kept_outside(void **state)
+{
+    struct stele_verify_options options = STELE_OPTIONS_INIT(struct stele_verify_options);
+    struct dead dead = die(20);
+    stele_store *store;
+    stele_error *error = NULL;
+
+    (void)state;
+    restore(&dead);
+    assert_int_equal(remove(fixture_log()), 0);
+    store = fixture_open();
+    assert_int_equal(fixture_count(store), 0);
+    assert_ok(stele_verify(store, &options, NULL, &error), error);
+    options.expect_head = 20;
+    assert_status(STELE_CORRUPT, stele_verify(store, &options, NULL, &error), error);
+    fixture_fill(store, 1, 3);
+    fixture_assert_holds(store, 3);
+    stele_store_close(store);
+    bury(&dead);
+}
+
 static void D5_with_weaker_sync_any_number_is_only_warned_of(void **state)
 {
     struct dead dead = die(20);
@@ -532,6 +554,7 @@ int main(void)
         support_test(D5_damage_can_be_accepted_by_name),
         support_test(D5_one_or_two_commits_behind_a_torn_one_are_warned_of),
         support_test(D5_three_commits_behind_a_damaged_one_are_refused),
+        support_test(D5_a_log_deleted_behind_a_store_that_died_is_told_by_a_head_kept_outside),
         support_test(D5_with_weaker_sync_any_number_is_only_warned_of),
         support_test(D5_verify_tells_the_commits_of_the_log_and_damage_in_it),
     };
