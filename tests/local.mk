@@ -27,6 +27,11 @@ thread_tests = \
 	tests/unit/base/futex_test \
 	tests/unit/base/memory_test \
 	tests/unit/base/uuid_test \
+	tests/unit/runtime/mailbox_test \
+	tests/unit/runtime/stress_test \
+	tests/unit/runtime/timer_test \
+	tests/unit/runtime/wait_test \
+	tests/unit/runtime/worker_test \
 	tests/unit/bus/observers_test \
 	tests/unit/bus/channel_test \
 	tests/unit/store/idle_test \

@@ -25,7 +25,8 @@
 #include "runtime/runtime.h"
 
 enum {
-    STELE__SPINS = 2000,       /* pauses before a thread goes to sleep */
+    STELE__SPINS_LEAST = 64, /* pauses before a thread goes to sleep: as many as were worth it lately */
+    STELE__SPINS_MOST = 2000,
     STELE__LETTERS = 32,       /* of one mailbox before another one's turn */
     STELE__CHOICE = 64,        /* ready tasks that a simulation chooses among */
     STELE__DEPTH = 256,        /* waits within waits that run what is ready */
@@ -91,6 +92,7 @@ struct stele_runtime {
     uint64_t seed;
     unsigned processors;
     atomic_uint spinning_waiters;
+    atomic_int waiter_spins;
     atomic_uint_fast64_t steps;
     atomic_int spare; /* enum stele__spare */
 
@@ -109,10 +111,11 @@ struct stele_runtime {
     struct stele__worker *asleep;
     int wanted; /* threads to be awake, as asked for */
     int spare_most;
-    int threads;                  /* of the pool */
-    int awake;                    /* of these, neither asleep nor blocked */
-    int searching;                /* of these, not running anything */
-    int busy;                     /* callbacks running, blocked ones and timers included */
+    int threads;   /* of the pool */
+    int awake;     /* of these, neither asleep nor blocked */
+    int searching; /* of these, not running anything */
+    int busy;      /* callbacks running, blocked ones and timers included */
+    int worker_spins;
     bool spinning;                /* someone searches without the mutex */
     struct stele__worker *keeper; /* who fires the timers */
     int keepers;                  /* threads that are keepers, or were and are in a callback still */
@@ -138,6 +141,16 @@ static inline void stele__relax(void)
 #elif defined(__aarch64__) || defined(__arm__)
     __asm__ volatile("yield");
 #endif
+}
+
+/* How long to spin the next time: where threads share a processor, the other one only runs when this one sleeps. */
+static inline int stele__spins_after(int spins, bool was_worth_it)
+{
+    const int next = was_worth_it ? spins * 2 : spins / 2;
+
+    if (next > STELE__SPINS_MOST)
+        return STELE__SPINS_MOST;
+    return next < STELE__SPINS_LEAST ? STELE__SPINS_LEAST : next;
 }
 
 /* worker.c: in the comments, "locked" means under the runtime's mutex. */

@@ -184,6 +184,7 @@ static void hurry(stele_runtime *runtime, int64_t due)
         stele__waiter_rouse(runtime);
         stele__descriptor_update(runtime);
     } else if (runtime->kind == STELE__WORKERS && due < runtime->keeper_until) {
+        runtime->keeper_until = due;
         stele__keeper_wake(runtime);
     }
 }

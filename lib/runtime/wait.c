@@ -66,13 +66,17 @@ static bool is_over(const stele_runtime *runtime, int64_t deadline)
 
 static bool spin(stele_runtime *runtime, struct stele__signal *signal)
 {
+    const int spins = atomic_load_explicit(&runtime->waiter_spins, memory_order_relaxed);
+    bool is_set = false;
+
     /* One processor is left to those who are waited for. */
     if (atomic_fetch_add_explicit(&runtime->spinning_waiters, 1, memory_order_relaxed) + 1 < runtime->processors) {
-        for (int i = 0; i < STELE__SPINS && !stele__signal_is_set(signal); i++)
+        for (int left = spins; !(is_set = stele__signal_is_set(signal)) && left > 0; left--)
             stele__relax();
+        atomic_store_explicit(&runtime->waiter_spins, stele__spins_after(spins, is_set), memory_order_relaxed);
     }
     atomic_fetch_sub_explicit(&runtime->spinning_waiters, 1, memory_order_relaxed);
-    return stele__signal_is_set(signal);
+    return is_set;
 }
 
 static bool wait_asleep(const stele_runtime *runtime, struct stele__signal *signal, int64_t deadline)

@@ -166,17 +166,20 @@ static bool sleep_until_called(struct stele__worker *worker)
     return false;
 }
 
-/* Look on without the mutex; false if there is no point in it. */
+/* Look on without the mutex; false if there was nothing to see. */
 static bool spin(stele_runtime *runtime)
 {
+    int left = runtime->worker_spins;
+
     if (runtime->spinning || runtime->processors < 2)
         return false;
     runtime->spinning = true;
     pthread_mutex_unlock(&runtime->mutex);
-    for (int i = 0; i < STELE__SPINS && atomic_load_explicit(&runtime->ready.count, memory_order_acquire) == 0; i++)
+    while (left-- > 0 && atomic_load_explicit(&runtime->ready.count, memory_order_acquire) == 0)
         stele__relax();
     pthread_mutex_lock(&runtime->mutex);
     runtime->spinning = false;
+    runtime->worker_spins = stele__spins_after(runtime->worker_spins, runtime->ready.first);
     return runtime->ready.first;
 }
 

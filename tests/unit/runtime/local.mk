@@ -1,7 +1,22 @@
 # Unit tests of lib/runtime.
 
 test_programs += \
-	tests/unit/runtime/mailbox_test
+	tests/unit/runtime/mailbox_test \
+	tests/unit/runtime/simulation_test \
+	tests/unit/runtime/stress_test \
+	tests/unit/runtime/timer_test \
+	tests/unit/runtime/wait_test \
+	tests/unit/runtime/worker_test
 
 tests_unit_runtime_mailbox_test_SOURCES = tests/unit/runtime/mailbox_test.c
 tests_unit_runtime_mailbox_test_LDADD = $(test_ldadd)
+tests_unit_runtime_simulation_test_SOURCES = tests/unit/runtime/simulation_test.c
+tests_unit_runtime_simulation_test_LDADD = $(test_ldadd)
+tests_unit_runtime_stress_test_SOURCES = tests/unit/runtime/stress_test.c
+tests_unit_runtime_stress_test_LDADD = $(test_ldadd)
+tests_unit_runtime_timer_test_SOURCES = tests/unit/runtime/timer_test.c
+tests_unit_runtime_timer_test_LDADD = $(test_ldadd)
+tests_unit_runtime_wait_test_SOURCES = tests/unit/runtime/wait_test.c
+tests_unit_runtime_wait_test_LDADD = $(test_ldadd)
+tests_unit_runtime_worker_test_SOURCES = tests/unit/runtime/worker_test.c
+tests_unit_runtime_worker_test_LDADD = $(test_ldadd)
