@@ -94,8 +94,8 @@ static void place(size_t count)
             interceptors[i].kind = &probe_kind;
         interceptors[i].name = "probe";
         interceptors[i].settings = &indexes[i];
-        assert_ok(stele__placed_new(&interceptors[i], bus, i, &places[i], &error), error);
-        chain.points |= places[i]->points;
+        assert_ok(stele__placed_new(&interceptors[i], bus, i, &places[count - 1 - i], &error), error);
+        chain.points |= interceptors[i].kind->points;
     }
     qsort(places, count, sizeof(places[0]), stele__placed_compare);
 }
