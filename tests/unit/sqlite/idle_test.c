@@ -12,6 +12,8 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 enum { FRAME = 4096 + 24 };
 
@@ -154,6 +156,25 @@ static void a_store_closed_meanwhile_is_closed_behind_it(void **state)
     }
     store = fixture_open();
     fixture_assert_holds(store, 10);
+    stele_store_close(store);
+}
+
+static void a_child_has_no_such_thread_and_waits_for_none(void **state)
+{
+    stele_store *store = fixture_open_with(STELE_OPEN_CREATE, "idle=1000000");
+    pid_t child;
+    int status = 0;
+
+    (void)state;
+    fixture_fill(store, 1, 1);
+    assert_true(store->idle.started);
+    child = fork();
+    if (child == 0) {
+        stele_store_close(store);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
     stele_store_close(store);
 }
 
@@ -326,6 +347,7 @@ int main(void)
         test(D2_a_log_left_alone_is_moved_into_the_file_and_cut),
         test(an_append_meanwhile_waits_and_is_not_refused),
         test(a_store_closed_meanwhile_is_closed_behind_it),
+        test(a_child_has_no_such_thread_and_waits_for_none),
         test(no_thread_where_none_is_wanted),
         test(D2_it_holds_the_write_lock),
         test(a_reader_keeps_the_log_and_it_is_cut_later),
