@@ -157,12 +157,17 @@ void stele__call_init(struct stele_call *call, stele_bus *bus, const stele_messa
     stele__vector_init(&call->notes, sizeof(uint64_t));
 }
 
-/* Forget what the one asked before left behind. */
-static void clear_answer(struct stele_call *call)
+static void clear_given(struct stele_call *call)
 {
     for (size_t i = 0; i < call->given.count; i++)
         stele_message_unref(*(stele_message **)stele__vector_at(&call->given, i));
     stele__vector_truncate(&call->given, 0);
+}
+
+/* Forget what the one asked before left behind. */
+static void clear_answer(struct stele_call *call)
+{
+    clear_given(call);
     stele__buffer_reset(&call->answer);
 }
 
@@ -450,6 +455,8 @@ struct stele_answer stele__chain_ask(const struct stele__chain *chain, enum stel
                 clear_answer(call);
             continue;
         }
+        if (answer.signal != STELE_FALLBACK)
+            clear_given(call);
         if (point == STELE_AT_HANDLE)
             tell(chain, let_pass ? i + 1 : i, STELE_AT_WITHDRAWN, call);
         return answer;
