@@ -304,14 +304,14 @@ static void free_memo(void *state)
 
 static stele_status give_again(const struct result *result, stele_call *call, stele_error **error)
 {
-    const struct stele__again how = {
-        .time = stele__bus_now(stele_call_bus(call)), .cause = stele_call_message(call), .former_cause = result->cause};
+    const struct stele__again how = {.cause = stele_call_message(call), .former_cause = result->cause};
+    stele_runtime *runtime = stele_bus_runtime(stele_call_bus(call));
     stele_status status = STELE_OK;
 
     for (size_t i = 0; i < result->count && status == STELE_OK; i++) {
         stele_message *message = NULL;
 
-        status = stele__message_again(result->messages[i], &how, &message, error);
+        status = stele__message_again(runtime, result->messages[i], &how, &message, error);
         if (status == STELE_OK)
             status = stele_call_give(call, message);
         stele_message_unref(message);

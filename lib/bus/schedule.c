@@ -146,10 +146,10 @@ static void log_failure(const struct schedule *schedule, stele_status status, co
 
 static void publish(const struct schedule *schedule)
 {
-    const struct stele__again how = {.time = stele__bus_now(schedule->all->bus)};
+    const struct stele__again how = {0};
     stele_message *message = NULL;
     stele_error *error = NULL;
-    stele_status status = stele__message_again(schedule->message, &how, &message, &error);
+    stele_status status = stele__message_again(schedule->all->runtime, schedule->message, &how, &message, &error);
 
     if (status == STELE_OK)
         status = stele_publish(schedule->all->bus, message, NULL, &error);
