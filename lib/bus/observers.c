@@ -202,13 +202,21 @@ static const char *put_text(char **place, const char *text)
     return copy;
 }
 
+/* Of a message as it says itself: one that is lent by a cursor has no NUL behind its type. */
+static struct stele_slice type_of(const struct stele_observation *seen)
+{
+    if (seen->message)
+        return stele_message_type(seen->message);
+    return stele__slice(seen->observed ? seen->observed : "");
+}
+
 /* A copy with one reference, which is the notifier's; NULL when memory is out. */
 static struct sighting *sighting_new(const struct stele_observation *seen)
 {
     const char *const route = seen->route ? seen->route : "";
     const char *const text = seen->text ? seen->text : "";
-    const char *const observed = seen->observed ? seen->observed : "";
-    const size_t size = sizeof(struct sighting) + strlen(route) + strlen(text) + strlen(observed) + 3;
+    const struct stele_slice type = type_of(seen);
+    const size_t size = sizeof(struct sighting) + strlen(route) + strlen(text) + type.size + 3;
     stele_message *const message = seen->message ? stele_message_ref(seen->message) : NULL;
     struct sighting *sighting = NULL;
     char *place;
@@ -227,7 +235,9 @@ static struct sighting *sighting_new(const struct stele_observation *seen)
     place = sighting->texts;
     sighting->observation.route = put_text(&place, route);
     sighting->observation.text = put_text(&place, text);
-    sighting->observation.observed = put_text(&place, observed);
+    sighting->observation.observed = place;
+    memcpy(place, type.data, type.size);
+    place[type.size] = '\0';
     return sighting;
 }
 
@@ -353,7 +363,7 @@ static void spread(struct stele__task *task)
 static void hand_out(struct stele__observers *observers, const struct stele_observation *seen,
                      struct sighting *sighting, struct sighting **dead)
 {
-    const struct stele_slice type = stele__slice(seen->observed ? seen->observed : "");
+    const struct stele_slice type = type_of(seen);
 
     if (sighting)
         sighting->number = ++observers->number;

@@ -1,9 +1,25 @@
 # Unit tests of lib/bus.
 
-test_programs += tests/unit/bus/observers_test
+# Observers.
+test_programs += \
+	tests/unit/bus/audit_test \
+	tests/unit/bus/event_log_test \
+	tests/unit/bus/metrics_test \
+	tests/unit/bus/observers_test \
+	tests/unit/bus/spans_test
 
-tests_unit_bus_observers_test_SOURCES = tests/unit/bus/observers_test.c
+bus_exposition = tests/unit/bus/exposition.c tests/unit/bus/exposition.h
+
+tests_unit_bus_audit_test_SOURCES = tests/unit/bus/audit_test.c tests/unit/bus/registry.h
+tests_unit_bus_audit_test_LDADD = $(test_ldadd) $(JANSSON_LIBS)
+tests_unit_bus_event_log_test_SOURCES = tests/unit/bus/event_log_test.c tests/unit/bus/registry.h
+tests_unit_bus_event_log_test_LDADD = $(test_ldadd) $(JANSSON_LIBS)
+tests_unit_bus_metrics_test_SOURCES = tests/unit/bus/metrics_test.c $(bus_exposition)
+tests_unit_bus_metrics_test_LDADD = $(test_ldadd) $(JANSSON_LIBS)
+tests_unit_bus_observers_test_SOURCES = tests/unit/bus/observers_test.c tests/unit/bus/registry.h
 tests_unit_bus_observers_test_LDADD = $(test_ldadd)
+tests_unit_bus_spans_test_SOURCES = tests/unit/bus/spans_test.c tests/unit/bus/registry.h
+tests_unit_bus_spans_test_LDADD = $(test_ldadd)
 
 test_programs += tests/unit/bus/channel_test
 tests_unit_bus_channel_test_SOURCES = tests/unit/bus/channel_test.c
