@@ -16,4 +16,5 @@ EXTRA_DIST += \
 	docs/performance.md \
 	docs/reliability.md \
 	docs/snapshots.md \
-	docs/stores.md
+	docs/stores.md \
+	docs/threads.md

@@ -104,8 +104,9 @@ STELE_API size_t stele_runtime_advance(stele_runtime *runtime, int64_t nanosecon
 STELE_API int stele_runtime_descriptor(stele_runtime *runtime);
 
 /*
- * Have each step of a simulation written down: one line without newline, with
- * the virtual time, the kind of step and its name. NULL ends it. The same seed
+ * Have each step of a simulation written down: one line without newline, of at
+ * most 1,023 bytes, with the virtual time, the kind of step ("message", "timer",
+ * "task") and its name. NULL ends it. The same seed
  * and the same calls give the same lines.
  */
 typedef void stele_runtime_trace(void *context, const char *line);
@@ -125,11 +126,13 @@ STELE_API void stele_runtime_get_stats(stele_runtime *runtime, struct stele_runt
  * End the worker threads: what is ready is run first, until `timeout_ms` is
  * over; timers do not fire any more. STELE_TIMEOUT if something was still
  * running or ready then: its thread is left alone and the runtime's memory
- * stays. Stopping twice is harmless. Stop buses and stores before.
+ * stays. Afterwards nothing runs any more. STELE_INVALID from inside a handler.
+ * Stopping twice is harmless. Stop buses and stores before.
  */
 STELE_API stele_status stele_runtime_stop(stele_runtime *runtime, uint32_t timeout_ms, stele_error **error);
 
-/* Stop (waiting up to 5 seconds) and free; NULL is allowed. Everything made on the runtime must be freed before. */
+/* Stop (waiting up to 5 seconds) and free; NULL is allowed. Everything made on the runtime must be freed before. Nothing
+ * is freed, and that is logged, if a handler is still running. */
 STELE_API void stele_runtime_free(stele_runtime *runtime);
 
 #ifdef __cplusplus

@@ -65,6 +65,7 @@ struct stele__mailbox {
     stele_runtime *runtime;
     /* Deliver one letter, without a lock; never two at once. The letter is the function's. */
     void (*deliver)(struct stele__mailbox *mailbox, struct stele__letter *letter);
+    void (*gone)(struct stele__mailbox *mailbox); /* see stele__mailbox_retire() */
     size_t capacity; /* letters that may wait; 0 = no limit */
 
     pthread_mutex_t mutex; /* guards what follows */
@@ -92,6 +93,8 @@ void stele__mailbox_pause(struct stele__mailbox *mailbox);
 void stele__mailbox_resume(struct stele__mailbox *mailbox);
 /* Take no more. What waits is given back as a chain (NULL: nothing); one that is in flight goes on. */
 struct stele__letter *stele__mailbox_close(struct stele__mailbox *mailbox);
+/* Of a closed one: true if it is idle, and may be freed; else `gone` is called, without a lock, as soon as it is. */
+bool stele__mailbox_retire(struct stele__mailbox *mailbox, void (*gone)(struct stele__mailbox *mailbox));
 size_t stele__mailbox_count(struct stele__mailbox *mailbox);
 /* True if nothing waits, nothing is in flight, and no worker is about to look: of a closed mailbox that stays so, and
  * it may be freed. */

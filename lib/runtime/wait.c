@@ -32,7 +32,7 @@ void stele__signal_set(struct stele__signal *signal)
 
 void stele__signal_reset(struct stele__signal *signal)
 {
-    atomic_store_explicit(&signal->futex.word, 0, memory_order_relaxed);
+    atomic_fetch_and_explicit(&signal->futex.word, ~IS_SET, memory_order_relaxed);
 }
 
 bool stele__signal_is_set(struct stele__signal *signal)

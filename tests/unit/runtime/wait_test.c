@@ -231,6 +231,39 @@ static void a_wait_without_workers_sees_what_other_threads_do(void **state)
     stele_runtime_free(runtime);
 }
 
+static void *wait_outside(void *context)
+{
+    struct other *other = context;
+
+    stele__runtime_wait(other->runtime, other->setter.signal, INT64_MAX);
+    return NULL;
+}
+
+/* One is woken for the task, and may leave because of its signal: the other one must run the task then. */
+static void a_waiter_that_leaves_passes_on_what_it_was_woken_for(void **state)
+{
+    enum { ROUNDS = 1000 };
+    stele_runtime *runtime = new_runtime(0);
+
+    (void)state;
+    for (int i = 0; i < ROUNDS; i++) {
+        struct stele__signal signals[2] = {{{0}}, {{0}}};
+        struct other others[2] = {{.runtime = runtime, .setter = setter_of(&signals[0])},
+                                  {.runtime = runtime, .setter = setter_of(&signals[1])}};
+        pthread_t threads[2];
+
+        for (size_t j = 0; j < 2; j++)
+            assert_int_equal(pthread_create(&threads[j], NULL, wait_outside, &others[j]), 0);
+        if (i % 2)
+            sched_yield();
+        stele__runtime_post(runtime, &others[0].setter.task);
+        stele__signal_set(&signals[1]);
+        for (size_t j = 0; j < 2; j++)
+            pthread_join(threads[j], NULL);
+    }
+    stele_runtime_free(runtime);
+}
+
 /* --- A foreign event loop -------------------------------------------------------------------------- */
 
 static bool is_readable(int descriptor, int timeout_ms)
@@ -308,6 +341,7 @@ int main(void)
         support_test(a_wait_for_what_never_comes_ends_at_once),
         support_test(a_simulated_wait_lets_time_pass_no_further_than_needed),
         support_test(a_wait_without_workers_sees_what_other_threads_do),
+        support_test(a_waiter_that_leaves_passes_on_what_it_was_woken_for),
         support_test(a_foreign_event_loop_polls_for_what_is_ready),
         support_test(a_foreign_event_loop_polls_for_timers),
         support_test(only_runtimes_without_threads_have_a_descriptor),
