@@ -11,6 +11,7 @@ EXTRA_DIST += \
 	docs/dependencies.md \
 	docs/file-format.md \
 	docs/hooks.md \
+	docs/observing.md \
 	docs/interceptors.md \
 	docs/operating.md \
 	docs/performance.md \
