@@ -27,6 +27,8 @@ thread_tests = \
 	tests/unit/base/futex_test \
 	tests/unit/base/memory_test \
 	tests/unit/base/uuid_test \
+	tests/unit/runtime/descriptor_portable_test \
+	tests/unit/runtime/descriptor_test \
 	tests/unit/runtime/mailbox_test \
 	tests/unit/runtime/stress_test \
 	tests/unit/runtime/timer_test \

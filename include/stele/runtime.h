@@ -99,7 +99,8 @@ STELE_API size_t stele_runtime_advance(stele_runtime *runtime, int64_t nanosecon
 /*
  * A file descriptor that is readable when stele_runtime_run() would run
  * something, timers included; for poll(2), epoll(7) and the like, never to be
- * read from or closed. -1 for runtimes with workers and in a simulation.
+ * read from or closed. -1 for runtimes with workers and in a simulation, and when
+ * the system has no descriptors left.
  */
 STELE_API int stele_runtime_descriptor(stele_runtime *runtime);
 

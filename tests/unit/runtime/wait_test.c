@@ -3,7 +3,6 @@
 
 #include "runtime/runtime.h"
 
-#include <poll.h>
 #include <sched.h>
 #include <string.h>
 
@@ -264,74 +263,6 @@ static void a_waiter_that_leaves_passes_on_what_it_was_woken_for(void **state)
     stele_runtime_free(runtime);
 }
 
-/* --- A foreign event loop -------------------------------------------------------------------------- */
-
-static bool is_readable(int descriptor, int timeout_ms)
-{
-    struct pollfd polled = {.fd = descriptor, .events = POLLIN};
-
-    return poll(&polled, 1, timeout_ms) == 1;
-}
-
-static void a_foreign_event_loop_polls_for_what_is_ready(void **state)
-{
-    stele_runtime *runtime = new_runtime(0);
-    const int descriptor = stele_runtime_descriptor(runtime);
-    struct stele__signal signals[2] = {{{0}}, {{0}}};
-    struct setter setters[2] = {setter_of(&signals[0]), setter_of(&signals[1])};
-
-    (void)state;
-    assert_true(descriptor >= 0);
-    assert_int_equal(stele_runtime_descriptor(runtime), descriptor);
-    assert_false(is_readable(descriptor, 0));
-    stele__runtime_post(runtime, &setters[0].task);
-    stele__runtime_post(runtime, &setters[1].task);
-    assert_true(is_readable(descriptor, 0));
-    assert_int_equal(stele_runtime_run(runtime, 1), 1);
-    assert_true(is_readable(descriptor, 0));
-    assert_int_equal(stele_runtime_run(runtime, 1), 1);
-    assert_false(is_readable(descriptor, 0));
-    assert_int_equal(stele_runtime_run(runtime, 0), 0);
-    stele_runtime_free(runtime);
-}
-
-static void a_foreign_event_loop_polls_for_timers(void **state)
-{
-    stele_runtime *runtime = new_runtime(0);
-    const int descriptor = stele_runtime_descriptor(runtime);
-    struct stele__signal signals[2] = {{{0}}, {{0}}};
-    struct setter setters[2] = {setter_of(&signals[0]), setter_of(&signals[1])};
-
-    (void)state;
-    assert_true(stele__timer_start(runtime, &setters[0].timer, 3600 * 1000 * MS));
-    assert_false(is_readable(descriptor, 0));
-    assert_true(stele__timer_start(runtime, &setters[1].timer, MS));
-    assert_true(is_readable(descriptor, -1));
-    while (stele_runtime_run(runtime, 0) == 0)
-        assert_true(is_readable(descriptor, -1));
-    assert_true(stele__signal_is_set(&signals[1]));
-    assert_false(is_readable(descriptor, 0));
-    assert_true(stele__timer_cancel(&setters[0].timer));
-    assert_true(stele__timer_start(runtime, &setters[0].timer, 0));
-    assert_true(is_readable(descriptor, -1));
-    assert_true(stele__timer_cancel(&setters[0].timer));
-    assert_false(is_readable(descriptor, 0));
-    stele_runtime_free(runtime);
-}
-
-static void only_runtimes_without_threads_have_a_descriptor(void **state)
-{
-    stele_runtime *workers = new_runtime(1);
-    stele_runtime *simulated = simulate();
-
-    (void)state;
-    assert_int_equal(stele_runtime_descriptor(workers), -1);
-    assert_int_equal(stele_runtime_descriptor(simulated), -1);
-    assert_int_equal(stele_runtime_run(workers, 0), 0);
-    stele_runtime_free(workers);
-    stele_runtime_free(simulated);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -342,9 +273,6 @@ int main(void)
         support_test(a_simulated_wait_lets_time_pass_no_further_than_needed),
         support_test(a_wait_without_workers_sees_what_other_threads_do),
         support_test(a_waiter_that_leaves_passes_on_what_it_was_woken_for),
-        support_test(a_foreign_event_loop_polls_for_what_is_ready),
-        support_test(a_foreign_event_loop_polls_for_timers),
-        support_test(only_runtimes_without_threads_have_a_descriptor),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
