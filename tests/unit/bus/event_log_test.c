@@ -1,6 +1,7 @@
 /* The event log: what is in it, in which order, and what a query finds. */
 #include "tests/unit/bus/registry.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -357,6 +358,50 @@ static void an_entry_without_memory_is_counted_as_dropped(void **state)
     registry_finish(&registry);
 }
 
+/* Reads again and again while entries come and go: each is whole, and in order. */
+static bool check_order(void *context, const struct stele_event_log_entry *entry)
+{
+    int64_t *last = context;
+
+    assert_true(entry->time > *last);
+    assert_string_equal("r", entry->route);
+    *last = entry->time;
+    return true;
+}
+
+static void *notify_many(void *context)
+{
+    struct registry *registry = context;
+    struct stele_observation observation = {.seen = STELE_SEEN_HANDLED, .route = "r", .observed = "a"};
+
+    for (int64_t time = 1; time <= 2000; time++) {
+        observation.time = time;
+        stele__observers_notify(registry->observers, &observation);
+    }
+    return NULL;
+}
+
+static void the_log_is_read_while_it_is_written(void **state)
+{
+    struct registry registry;
+    stele_event_log *log;
+    stele_error *error = NULL;
+    pthread_t thread;
+
+    (void)state;
+    assert_ok(stele_runtime_new(1, NULL, &registry.runtime, &error), error);
+    assert_ok(stele__observers_new(registry.runtime, &registry.observers, &error), error);
+    log = add_log(&registry, 8);
+    assert_int_equal(0, pthread_create(&thread, NULL, notify_many, &registry));
+    for (int i = 0; i < 500; i++) {
+        int64_t last = 0;
+
+        assert_ok(stele_event_log_read(log, NULL, check_order, &last, &error), error);
+    }
+    pthread_join(thread, NULL);
+    registry_finish(&registry);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -371,6 +416,7 @@ int main(void)
         support_test(what_is_wrong_with_a_query_is_said),
         support_test(adding_and_reading_survive_each_failed_allocation),
         support_test(an_entry_without_memory_is_counted_as_dropped),
+        support_test(the_log_is_read_while_it_is_written),
     };
 
     return cmocka_run_group_tests_name("event log", tests, NULL, NULL);
