@@ -5,6 +5,7 @@
 #include "runtime/runtime.h"
 
 #include <poll.h>
+#include <sys/resource.h>
 
 #define MS INT64_C(1000000)
 
@@ -140,6 +141,22 @@ static void other_threads_make_it_readable(void **state)
     stele_runtime_free(runtime);
 }
 
+static void without_descriptors_there_is_none(void **state)
+{
+    stele_runtime *runtime = new_runtime(0);
+    struct rlimit before, none;
+
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = before;
+    none.rlim_cur = 0;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    assert_int_equal(stele_runtime_descriptor(runtime), -1);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_true(stele_runtime_descriptor(runtime) >= 0);
+    stele_runtime_free(runtime);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -147,6 +164,7 @@ int main(void)
         support_test(a_foreign_event_loop_polls_for_timers),
         support_test(only_runtimes_without_threads_have_a_descriptor),
         support_test(other_threads_make_it_readable),
+        support_test(without_descriptors_there_is_none),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -148,6 +148,56 @@ static void a_worker_that_waits_is_replaced(void **state)
     assert_nested_waits(new_runtime(3));
 }
 
+/* Burrows: a task whose callback posts the next one and waits for it, as deep as it goes. */
+enum { BURROWS = 400 };
+
+struct burrow {
+    struct stele__task task;
+    stele_runtime *runtime;
+    struct burrow *next;
+    struct stele__signal done;
+    int64_t deadline;
+    bool has_waited; /* until the next one was done */
+};
+
+static void dig(struct stele__task *task)
+{
+    struct burrow *burrow = (struct burrow *)task;
+
+    if (burrow->next) {
+        stele__runtime_post(burrow->runtime, &burrow->next->task);
+        burrow->has_waited = stele__runtime_wait(burrow->runtime, &burrow->next->done, burrow->deadline);
+    }
+    stele__signal_set(&burrow->done);
+}
+
+static void assert_waits_nest_so_deep(stele_runtime *runtime, int64_t patience)
+{
+    struct burrow *burrows = test_calloc(BURROWS, sizeof(*burrows));
+
+    for (size_t i = 0; i < BURROWS; i++) {
+        burrows[i].task = (struct stele__task){.name = "burrow", .run = dig};
+        burrows[i].runtime = runtime;
+        burrows[i].next = i + 1 < BURROWS ? &burrows[i + 1] : NULL;
+        burrows[i].deadline = i < 255 ? INT64_MAX : stele__runtime_monotonic(runtime) + patience;
+    }
+    stele__runtime_post(runtime, &burrows[0].task);
+    stele_runtime_run_until_idle(runtime);
+    for (size_t i = 0; i < BURROWS; i++)
+        assert_true(stele__signal_is_set(&burrows[i].done));
+    assert_true(burrows[254].has_waited);
+    assert_false(burrows[255].has_waited); /* in the 256th callback, nothing else is run */
+    test_free(burrows);
+    stele_runtime_free(runtime);
+}
+
+static void waits_within_waits_have_a_limit(void **state)
+{
+    (void)state;
+    assert_waits_nest_so_deep(new_runtime(0), MS);
+    assert_waits_nest_so_deep(simulate(), MS);
+}
+
 /* --- In a simulation ----------------------------------------------------------------------------- */
 
 static void a_wait_for_what_never_comes_ends_at_once(void **state)
@@ -269,6 +319,7 @@ int main(void)
         support_test(a_wait_ends_with_the_signal_or_the_deadline),
         support_test(waits_inside_callbacks_run_others_but_never_the_same_mailbox),
         support_test(a_worker_that_waits_is_replaced),
+        support_test(waits_within_waits_have_a_limit),
         support_test(a_wait_for_what_never_comes_ends_at_once),
         support_test(a_simulated_wait_lets_time_pass_no_further_than_needed),
         support_test(a_wait_without_workers_sees_what_other_threads_do),
