@@ -13,5 +13,7 @@ libstele_core_la_SOURCES += \
 	lib/bus/metrics_text.c \
 	lib/bus/observers.c \
 	lib/bus/observers.h \
+	lib/bus/seeing.c \
+	lib/bus/seeing.h \
 	lib/bus/spans.c \
 	lib/bus/spans.h
