@@ -24,7 +24,7 @@
 #include "base/futex.h"
 
 /* Priorities of ready work; routes take any, lower first. */
-enum { STELE__PRIORITY_TIMER = -1000000, STELE__PRIORITY_DEFAULT = 100, STELE__PRIORITY_OBSERVER = 1000000 };
+enum { STELE__PRIORITY_DEFAULT = 100, STELE__PRIORITY_OBSERVER = 1000000 };
 
 /* Something in the queue of what is ready. Set `name`, `priority`, `run` once; the rest is the runtime's. */
 struct stele__task {
@@ -66,7 +66,7 @@ struct stele__mailbox {
     /* Deliver one letter, without a lock; never two at once. The letter is the function's. */
     void (*deliver)(struct stele__mailbox *mailbox, struct stele__letter *letter);
     void (*gone)(struct stele__mailbox *mailbox); /* see stele__mailbox_retire() */
-    size_t capacity; /* letters that may wait; 0 = no limit */
+    size_t capacity;                              /* letters that may wait; 0 = no limit */
 
     pthread_mutex_t mutex; /* guards what follows */
     struct stele__letter *first, *last;
