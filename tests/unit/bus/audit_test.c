@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -171,6 +173,55 @@ static void HEX09_a_full_disk_is_logged_once_counted_and_harms_nobody_else(void 
     stele_log_use(NULL, NULL, STELE_LOG_WARNING);
 }
 
+/* Bytes of a file, and no more than so many may be in it from now on; 0 for no limit. */
+static size_t limit_file(const char *path, size_t more)
+{
+    struct rlimit limit;
+    struct stat file;
+
+    assert_int_equal(0, stat(path, &file));
+    assert_int_equal(0, getrlimit(RLIMIT_FSIZE, &limit));
+    limit.rlim_cur = more ? (rlim_t)file.st_size + more : limit.rlim_max;
+    assert_int_equal(0, setrlimit(RLIMIT_FSIZE, &limit));
+    return (size_t)file.st_size;
+}
+
+static void a_line_that_was_cut_short_does_not_spoil_the_next_one(void **state)
+{
+    const char *const path = (support_temp_dir(), support_temp_path("audit.ndjson"));
+    void (*const former)(int) = signal(SIGXFSZ, SIG_IGN);
+    struct registry registry;
+    stele_error *error = NULL;
+    char line[1024];
+    size_t first;
+    json_t *last;
+    FILE *file;
+
+    (void)state;
+    registry_begin(&registry);
+    assert_ok(stele__audit_new(registry.observers, path, 0, &error), error);
+    tell(&registry, STELE_SEEN_HANDLED, "");
+    registry_flush(&registry);
+    first = limit_file(path, 10);
+    tell(&registry, STELE_SEEN_HANDLED, "");
+    registry_flush(&registry);
+    assert_int_equal(first + 10, limit_file(path, 0));
+    tell(&registry, STELE_SEEN_FAILED, "");
+    registry_finish(&registry);
+    signal(SIGXFSZ, former);
+    file = fopen(path, "r");
+    assert_non_null(file);
+    assert_non_null(fgets(line, sizeof(line), file));
+    assert_non_null(fgets(line, sizeof(line), file));
+    assert_int_equal(11, strlen(line));
+    assert_non_null(fgets(line, sizeof(line), file));
+    last = json_loads(line, 0, NULL);
+    assert_string_equal("failed", member(last, "seen"));
+    json_decref(last);
+    assert_null(fgets(line, sizeof(line), file));
+    fclose(file);
+}
+
 static stele_status add_both(void *context, stele_error **error)
 {
     struct registry *registry = context;
@@ -285,6 +336,7 @@ int main(void)
         support_test(an_audit_goes_on_behind_what_is_there_and_takes_its_kinds_only),
         support_test(a_file_that_cannot_be_opened_is_said_at_once),
         support_test(HEX09_a_full_disk_is_logged_once_counted_and_harms_nobody_else),
+        support_test(a_line_that_was_cut_short_does_not_spoil_the_next_one),
         support_test(adding_survives_each_failed_allocation),
         support_test(a_line_without_memory_is_counted_and_the_next_one_whole),
         support_test(ORX49_a_record_has_a_level_a_message_and_fields),

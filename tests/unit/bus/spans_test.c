@@ -144,6 +144,22 @@ static void ORX48_what_a_call_publishes_has_its_span_as_parent(void **state)
     registry_finish(&registry);
 }
 
+/* A handler may send a message that it built itself, with the traceparent of its cause. */
+static void the_parent_is_the_call_that_published_whatever_the_message_says(void **state)
+{
+    struct seen_spans seen = {.count = 0};
+    struct registry registry;
+
+    (void)state;
+    registry_begin(&registry);
+    add_spans(&registry, &seen);
+    handled(&registry, 1, 0, event_of("order.placed", "1", NULL, "00-" TRACE "-" PARENT "-01"));
+    handled(&registry, 2, 1, event_of("order.paid", "2", NULL, "00-" TRACE "-" PARENT "-01"));
+    registry_flush(&registry);
+    assert_string_equal(seen.spans[0].span_id, seen.spans[1].parent_id);
+    registry_finish(&registry);
+}
+
 static void a_trace_made_here_is_passed_on_as_sampled(void **state)
 {
     struct seen_spans seen = {.count = 0};
@@ -218,6 +234,7 @@ int main(void)
         support_test(ORX48_a_span_says_whose_when_and_how),
         support_test(a_message_without_a_traceparent_starts_a_trace_that_all_its_handlers_share),
         support_test(ORX48_what_a_call_publishes_has_its_span_as_parent),
+        support_test(the_parent_is_the_call_that_published_whatever_the_message_says),
         support_test(a_trace_made_here_is_passed_on_as_sampled),
         support_test(spans_end_with_their_observer),
         support_test(span_ids_of_many_calls_differ),
