@@ -4,7 +4,7 @@
  *     original ── type, payload, attributes ──► draft ── sealed ──► message
  *     cause ───── correlation, trace, extensions that the original does not set itself
  *
- * Without a cause the meta is taken over as it is (type and source cannot change then). What can fail: memory, and a
+ * Without a cause the meta is taken over as it is (nothing in it can change then). What can fail: memory, and a
  * type that is no name.
  */
 #include "bus/again.h"
@@ -104,7 +104,8 @@ static stele_status encode_meta(const stele_message *original, const struct stel
         attributes.text[STELE__SOURCE] = stele__slice(how->source);
     attributes.text[STELE__CAUSATIONID] = stele_message_id(how->cause);
     attributes.text[STELE__CORRELATIONID] = correlationid.data ? correlationid : stele_message_id(how->cause);
-    attributes.text[STELE__TRACEPARENT] = stele_message_traceparent(how->cause);
+    attributes.text[STELE__TRACEPARENT] =
+        how->traceparent ? stele__slice(how->traceparent) : stele_message_traceparent(how->cause);
     attributes.extensions = extensions.items;
     attributes.extension_count = extensions.count;
     return stele__attributes_encode(&attributes, meta, error);
@@ -113,9 +114,10 @@ static stele_status encode_meta(const stele_message *original, const struct stel
 stele_status stele__message_again(stele_runtime *runtime, const stele_message *original, const struct stele__again *how,
                                   stele_message **out, stele_error **error)
 {
-    const struct stele_slice type = how->type ? stele__slice(how->type) : original->type;
+    const bool is_other = how->cause && how->type;
+    const struct stele_slice type = is_other ? stele__slice(how->type) : original->type;
     const int64_t time = stele__runtime_now(runtime);
-    struct stele_message draft = {.kind = how->type ? how->kind : original->kind,
+    struct stele_message draft = {.kind = is_other ? how->kind : original->kind,
                                   .format = original->format,
                                   .id_is_uuid = true,
                                   .uuid = stele__new_id(runtime, time),
@@ -129,7 +131,7 @@ stele_status stele__message_again(stele_runtime *runtime, const stele_message *o
     stele_status status;
 
     stele__buffer_init(&meta);
-    status = how->type ? stele__attribute_check(STELE__TYPE, type, error) : STELE_OK;
+    status = is_other ? stele__attribute_check(STELE__TYPE, type, error) : STELE_OK;
     if (status == STELE_OK && how->cause) {
         status = encode_meta(original, how, &meta, error);
         draft.meta = meta.size ? stele__buffer_slice(&meta) : stele__slice(NULL);

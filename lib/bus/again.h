@@ -12,7 +12,9 @@ struct stele__again {
     const char *type;             /* another type of the same shape; NULL: the same */
     enum stele_message_kind kind; /* of that type */
     const char *source;           /* NULL: the original's */
-    /* What it follows from, whose extensions it takes over. NULL: what the original did; type and source stay then. */
+    const char *traceparent;      /* NULL: that of the cause */
+    /* What it follows from, whose extensions it takes over. NULL: what the original did; the members above are not
+     * looked at then. */
     const stele_message *cause;
     /* What the original followed from: extensions that it had from there are left behind. NULL: it keeps all. */
     const stele_message *former_cause;

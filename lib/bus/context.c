@@ -202,8 +202,7 @@ struct stele__envelope_draft {
 };
 
 static stele_status draft_envelope(stele_bus *bus, const struct stele_message_options *given,
-                                   const stele_message *cause, struct stele__envelope_draft *draft,
-                                   stele_error **error)
+                                   const stele_message *cause, struct stele__envelope_draft *draft, stele_error **error)
 {
     struct stele_message_options *options = &draft->options;
 
@@ -368,7 +367,8 @@ static stele_status check_reply(const stele_context *context, const struct stele
     const struct stele_route *route = context->item->route->table;
 
     if (type->kind != STELE_REPLY)
-        return stele__fail(error, STELE_INVALID, "route %s answers with %s, which is no reply", route->name, type->name);
+        return stele__fail(error, STELE_INVALID, "route %s answers with %s, which is no reply", route->name,
+                           type->name);
     if (route->replies && strcmp(route->replies->name, type->name) != 0)
         return stele__fail(error, STELE_INVALID, "route %s answers with %s, it states %s", route->name, type->name,
                            route->replies->name);
@@ -404,13 +404,17 @@ static enum stele_message_kind kind_of(stele_bus *bus, const char *name, const s
 
 static stele_status forward(stele_context *context, const char *type, stele_error **error)
 {
-    const struct stele__again how = {.type = type,
-                                     .kind = kind_of(context->bus, type, context->message),
-                                     .source = context->bus->source ? context->bus->source : STELE__SOURCE_DEFAULT,
-                                     .cause = context->message};
+    struct stele__again how = {.type = type,
+                               .kind = kind_of(context->bus, type, context->message),
+                               .source = context->bus->source ? context->bus->source : STELE__SOURCE_DEFAULT,
+                               .cause = context->message};
+    char traceparent[STELE__TRACEPARENT_SIZE];
     stele_message *copy = NULL;
-    stele_status status = stele__message_again(context->bus->runtime, context->message, &how, &copy, error);
+    stele_status status;
 
+    if (stele__span_traceparent(context->bus->observers, context->message, context->call, traceparent))
+        how.traceparent = traceparent;
+    status = stele__message_again(context->bus->runtime, context->message, &how, &copy, error);
     if (status == STELE_OK)
         status = take(context, copy, error);
     if (status != STELE_OK)
