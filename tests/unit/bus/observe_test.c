@@ -1,6 +1,7 @@
 /* What a bus tells its observers: on a simulated runtime, with real routes. */
 #include "tests/support/support.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -48,17 +49,25 @@ struct shop {
     stele_bus *bus;
 };
 
-static void open_shop(struct shop *shop)
+/* On its runtime. */
+static void open_shop_there(struct shop *shop)
 {
     struct stele_bus_options options = STELE_OPTIONS_INIT(struct stele_bus_options);
     stele_error *error = NULL;
 
     options.measure = true;
-    assert_ok(stele_runtime_simulated(7, &shop->runtime, &error), error);
     assert_ok(stele_bus_new(shop->runtime, &options, &shop->bus, &error), error);
     assert_ok(stele_bus_add_route(shop->bus, &charge_route, NULL, NULL, &error), error);
     assert_ok(stele_bus_add_route(shop->bus, &second_route, NULL, NULL, &error), error);
     assert_ok(stele_bus_add_route(shop->bus, &pack_route, NULL, NULL, &error), error);
+}
+
+static void open_shop(struct shop *shop)
+{
+    stele_error *error = NULL;
+
+    assert_ok(stele_runtime_simulated(7, &shop->runtime, &error), error);
+    open_shop_there(shop);
 }
 
 static void close_shop(struct shop *shop)
@@ -270,6 +279,32 @@ static void KHO21_metrics_count_calls_and_errors_of_each_route_apart(void **stat
     close_shop(&shop);
 }
 
+static stele_status write_metrics(void *context, stele_error **error)
+{
+    struct shop *shop = context;
+    stele_arena *arena = NULL;
+    struct stele_slice text;
+    stele_status status = stele_arena_new(&arena, error);
+
+    if (status == STELE_OK)
+        status = stele_metrics_json(shop->bus, arena, &text, error);
+    if (status == STELE_OK)
+        status = stele_metrics_prometheus(shop->bus, arena, &text, error);
+    stele_arena_free(arena);
+    return status;
+}
+
+static void metrics_survive_each_failed_allocation(void **state)
+{
+    struct shop shop;
+
+    (void)state;
+    open_shop(&shop);
+    place(&shop, "dear", NULL, NULL);
+    assert_true(support_every_allocation_fails(write_metrics, &shop) > 5);
+    close_shop(&shop);
+}
+
 /* A program's own metrics: an observer is the sink, and sees what it needs to count, gauge and sort into buckets. */
 struct sink {
     unsigned ended[2]; /* well, badly */
@@ -430,6 +465,69 @@ static void stopping_a_bus_lets_observers_see_the_rest(void **state)
     close_shop(&shop);
 }
 
+/* --- Threads -------------------------------------------------------------------------------------- */
+
+enum { PUBLISHERS = 3, ORDERS = 100 };
+
+static void *place_many(void *context)
+{
+    struct shop *shop = context;
+    const struct observe_placed payload = {.order = "cheap"};
+
+    for (int i = 0; i < ORDERS; i++) {
+        stele_message *message = NULL;
+
+        if (observe_placed_message(&payload, NULL, &message, NULL) == STELE_OK)
+            stele_publish(shop->bus, message, NULL, NULL);
+        stele_message_unref(message);
+    }
+    return NULL;
+}
+
+static void count_call(void *context, const struct stele_observation *seen)
+{
+    size_t *count = context;
+
+    (void)seen;
+    ++*count;
+}
+
+static void ignore_span(void *context, const struct stele_span *span)
+{
+    (void)context;
+    (void)span;
+}
+
+static void HEX05_observers_come_and_go_while_threads_publish(void **state)
+{
+    static const struct stele_observer handled = {
+        .name = "handled", .kinds = STELE_SEEN_HANDLED, .capacity = 4096, .see = count_call};
+    struct shop shop;
+    pthread_t threads[PUBLISHERS];
+    stele_error *error = NULL;
+    stele_event_log *log = NULL;
+    size_t count = 0;
+
+    (void)state;
+    assert_ok(stele_runtime_new(2, NULL, &shop.runtime, &error), error);
+    open_shop_there(&shop);
+    add(&shop, &handled, &count);
+    for (size_t i = 0; i < PUBLISHERS; i++)
+        assert_int_equal(0, pthread_create(&threads[i], NULL, place_many, &shop));
+    for (int i = 0; i < 30; i++) {
+        assert_ok(stele_event_log_add(shop.bus, 0, &log, &error), error);
+        assert_ok(stele_spans_add(shop.bus, ignore_span, NULL, &error), error);
+        assert_true(stele_bus_remove_observer(shop.bus, "event-log"));
+        assert_true(stele_bus_remove_observer(shop.bus, "spans"));
+    }
+    for (size_t i = 0; i < PUBLISHERS; i++)
+        pthread_join(threads[i], NULL);
+    assert_ok(stele_bus_stop(shop.bus, 60000, NULL, &error), error);
+    /* Each order was charged, and then packed. */
+    assert_int_equal(2 * PUBLISHERS * ORDERS, count);
+    close_shop(&shop);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -439,11 +537,13 @@ int main(void)
         support_test(HEX11_an_observer_may_add_and_remove_observers),
         support_test(arguments_that_are_null_are_named),
         support_test(KHO21_metrics_count_calls_and_errors_of_each_route_apart),
+        support_test(metrics_survive_each_failed_allocation),
         support_test(ORX46_an_observer_is_a_sink_for_metrics),
         support_test(ORX48_spans_form_a_tree_across_a_chain_of_handlers),
         support_test(a_chain_without_a_traceparent_gets_one_trace),
         support_test(bug_a_handlers_output_is_in_the_event_log_twice),
         support_test(stopping_a_bus_lets_observers_see_the_rest),
+        support_test(HEX05_observers_come_and_go_while_threads_publish),
     };
 
     return cmocka_run_group_tests_name("observe", tests, NULL, NULL);
