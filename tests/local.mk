@@ -35,6 +35,7 @@ thread_tests = \
 	tests/unit/runtime/wait_test \
 	tests/unit/runtime/worker_test \
 	tests/unit/bus/event_log_test \
+	tests/unit/bus/observe_test \
 	tests/unit/bus/observers_test \
 	tests/unit/bus/channel_test \
 	tests/unit/store/idle_test \

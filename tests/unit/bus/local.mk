@@ -5,6 +5,7 @@ test_programs += \
 	tests/unit/bus/audit_test \
 	tests/unit/bus/event_log_test \
 	tests/unit/bus/metrics_test \
+	tests/unit/bus/observe_test \
 	tests/unit/bus/observers_test \
 	tests/unit/bus/spans_test
 
@@ -16,6 +17,8 @@ tests_unit_bus_event_log_test_SOURCES = tests/unit/bus/event_log_test.c tests/un
 tests_unit_bus_event_log_test_LDADD = $(test_ldadd) $(JANSSON_LIBS)
 tests_unit_bus_metrics_test_SOURCES = tests/unit/bus/metrics_test.c $(bus_exposition)
 tests_unit_bus_metrics_test_LDADD = $(test_ldadd) $(JANSSON_LIBS)
+tests_unit_bus_observe_test_SOURCES = tests/unit/bus/observe_test.c $(bus_exposition)
+tests_unit_bus_observe_test_LDADD = $(test_ldadd) $(JANSSON_LIBS)
 tests_unit_bus_observers_test_SOURCES = tests/unit/bus/observers_test.c tests/unit/bus/registry.h
 tests_unit_bus_observers_test_LDADD = $(test_ldadd)
 tests_unit_bus_spans_test_SOURCES = tests/unit/bus/spans_test.c tests/unit/bus/registry.h
