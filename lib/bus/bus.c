@@ -298,6 +298,7 @@ bool stele_bus_remove_interceptor(stele_bus *bus, const char *name)
     pthread_mutex_unlock(&bus->mutex);
     if (!removed)
         return false;
+    stele__placed_retire(removed);
     stele__placed_unref(removed);
     stele__table_reclaim(bus);
     return true;

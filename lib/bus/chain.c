@@ -16,6 +16,7 @@
  * which is told to the interceptor.
  */
 #include "bus/chain.h"
+#include "bus/stock.h"
 
 #include "base/error.h"
 #include "base/log.h"
@@ -128,6 +129,12 @@ void stele__placed_unref(struct stele__placed *placed)
     if (placed->interceptor->kind->free)
         placed->interceptor->kind->free(placed->state);
     stele__free(placed, sizeof(*placed));
+}
+
+void stele__placed_retire(struct stele__placed *placed)
+{
+    if (placed->interceptor->kind == &stele_memo_kind)
+        stele__memo_retire(placed->state);
 }
 
 int stele__placed_compare(const void *left, const void *right)

@@ -232,11 +232,20 @@ static stele_status claim_name(struct memo *memo, stele_error **error)
     return status;
 }
 
+/* Once or twice: another memo may have the name by then. */
 static void forget_name(struct memo *memo)
 {
+    const struct stele_slice name = stele__slice(memo->name);
+
     pthread_mutex_lock(&memo->names->mutex);
-    stele__map_remove(&memo->names->names, stele__slice(memo->name));
+    if (stele__map_get(&memo->names->names, name) == memo)
+        stele__map_remove(&memo->names->names, name);
     pthread_mutex_unlock(&memo->names->mutex);
+}
+
+void stele__memo_retire(void *state)
+{
+    forget_name(state);
 }
 
 static char *memo_name(const struct stele_memo *settings)

@@ -520,6 +520,8 @@ bool stele_bus_remove_route(stele_bus *bus, stele_route_id id)
     pthread_mutex_unlock(&bus->mutex);
     if (!route)
         return false;
+    for (size_t i = 0; i < route->placed_count; i++)
+        stele__placed_retire(route->placed[i]);
     if (route->table->delivery == STELE_AFTER_COMMIT || route->table->delivery == STELE_DURABLE)
         stele__follower_remove(atomic_load(&bus->follower), route);
     if (route->box && !route->aggregate)

@@ -3,6 +3,8 @@
 
 #include <stele/observe.h>
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -509,6 +511,71 @@ static void every_allocation_of_adding_may_fail(void **state)
     support_every_allocation_fails(add_and_remove, NULL);
 }
 
+/* --- With threads ------------------------------------------------------------------------------ */
+
+static atomic_uint handled;
+
+static stele_status count_handled(void *resource, const stele_message *message, stele_context *context)
+{
+    (void)resource;
+    (void)message;
+    (void)context;
+    atomic_fetch_add(&handled, 1);
+    return STELE_OK;
+}
+
+struct publisher {
+    stele_bus *bus;
+    stele_message *message;
+    unsigned count;
+};
+
+static void *publish_many(void *context)
+{
+    const struct publisher *publisher = context;
+
+    for (unsigned i = 0; i < publisher->count; i++)
+        stele_publish(publisher->bus, publisher->message, NULL, NULL);
+    return NULL;
+}
+
+/* Interceptors with a state of their own come and go while threads publish: none is asked after its state was freed, and
+ * every place that was taken is given back. */
+static void HEX20_interceptors_come_and_go_while_threads_publish(void **state)
+{
+    static const struct stele_concurrency_limit limit_settings = {.limit = 1000, .reject = true};
+    static const struct stele_memo memo_settings = {.name = "m", .version = 1};
+    static const struct stele_interceptor limit = {.name = "limit", STELE_CONCURRENCY_LIMIT(&limit_settings)};
+    static const struct stele_interceptor breaker = {.name = "breaker", STELE_BREAKER(NULL)};
+    static const struct stele_interceptor memo = {.name = "memo", STELE_MEMO(&memo_settings)};
+    static const struct stele_route route = {.name = "count", .on = "order.placed", .handle = count_handled};
+    enum { THREADS = 2, ROUNDS = 100, EACH = 500 };
+    struct publisher publisher = {.message = stage_order("o", 5, NULL), .count = EACH};
+    pthread_t threads[THREADS];
+    stele_runtime *runtime = NULL;
+    stele_error *error = NULL;
+
+    (void)state;
+    atomic_store(&handled, 0);
+    assert_ok(stele_runtime_new(1, NULL, &runtime, &error), error);
+    assert_ok(stele_bus_new(runtime, NULL, &publisher.bus, &error), error);
+    assert_ok(stele_bus_add_route(publisher.bus, &route, NULL, NULL, &error), error);
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(0, pthread_create(&threads[i], NULL, publish_many, &publisher));
+    for (int i = 0; i < ROUNDS; i++) {
+        const struct stele_interceptor *const interceptor = i % 3 == 0 ? &limit : i % 3 == 1 ? &breaker : &memo;
+
+        assert_ok(stele_bus_add_interceptor(publisher.bus, interceptor, &error), error);
+        assert_true(stele_bus_remove_interceptor(publisher.bus, interceptor->name));
+    }
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(0, pthread_join(threads[i], NULL));
+    assert_in_range(handled, 1, THREADS * EACH);
+    stele_message_unref(publisher.message);
+    stele_bus_free(publisher.bus);
+    stele_runtime_free(runtime);
+}
+
 /* --- Slow calls ---------------------------------------------------------------------------------------------------- */
 
 struct slow_log {
@@ -574,6 +641,7 @@ int main(void)
         voice_test(HEX12_removing_says_whether_it_was_there),
         voice_test(HEX20_adding_and_removing_200_times_leaves_nothing),
         voice_test(every_allocation_of_adding_may_fail),
+        voice_test(HEX20_interceptors_come_and_go_while_threads_publish),
         voice_test(FWK18_slow_calls_are_known_by_their_duration),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

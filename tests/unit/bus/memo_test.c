@@ -168,6 +168,29 @@ static void FWK20_a_second_memo_of_the_same_name_is_an_error(void **state)
     stele_error_free(error);
 }
 
+static stele_status remove_and_add(void *resource, const stele_message *message, stele_context *context)
+{
+    stele_bus *bus = stele_context_bus(context);
+
+    (void)resource;
+    (void)message;
+    assert_true(stele_bus_remove_interceptor(bus, "memo"));
+    return stele_bus_add_interceptor(bus, &memo, NULL);
+}
+
+static void a_name_is_free_as_soon_as_its_memo_is_removed(void **state)
+{
+    static const struct stele_route route = {.name = "renew", .on = "order.placed", .handle = remove_and_add};
+    stele_error *error = NULL;
+
+    (void)state;
+    stage_intercept(&memo);
+    assert_ok(stele_bus_add_route(stage_bus, &route, NULL, NULL, &error), error);
+    assert_int_equal(STELE_OK, stage_deliver());
+    assert_int_equal(STELE_OK, stage_deliver());
+    assert_int_equal(2, placed.calls);
+}
+
 static void without_memory_the_handler_is_called_each_time(void **state)
 {
     stele_message *message = stage_order("o", 5, NULL);
@@ -205,6 +228,7 @@ int main(void)
         memo_test(beyond_its_entries_the_longest_unused_goes),
         memo_test(FWK20_a_new_version_knows_nothing_of_the_old_one),
         memo_test(FWK20_a_second_memo_of_the_same_name_is_an_error),
+        memo_test(a_name_is_free_as_soon_as_its_memo_is_removed),
         memo_test(without_memory_the_handler_is_called_each_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

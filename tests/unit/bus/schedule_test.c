@@ -313,6 +313,28 @@ static void every_allocation_of_a_schedule_may_fail(void **state)
     assert_int_not_equal(0, support_every_allocation_fails(begin_and_cancel, NULL));
 }
 
+/* On a runtime that is driven step by step: the timer has fired, the message is not published yet. */
+static void a_schedule_is_cancelled_between_its_timer_and_its_message(void **state)
+{
+    stele_runtime *runtime = NULL;
+    stele_bus *bus = NULL;
+    stele_schedule_id id = 0;
+    stele_error *error = NULL;
+
+    (void)state;
+    assert_ok(stele_runtime_new(0, NULL, &runtime, &error), error);
+    assert_ok(stele_bus_new(runtime, NULL, &bus, &error), error);
+    assert_ok(stele_bus_add_route(bus, &placed_route, &placed, NULL, &error), error);
+    assert_ok(stele_schedule_at(bus, 0, message, &id, &error), error);
+    assert_int_equal(1, stele_runtime_run(runtime, 1));
+    assert_int_equal(0, placed.calls);
+    assert_true(stele_schedule_cancel(bus, id));
+    stele_runtime_run_until_idle(runtime);
+    assert_int_equal(0, placed.calls);
+    stele_bus_free(bus);
+    stele_runtime_free(runtime);
+}
+
 /* --- With threads -------------------------------------------------------------------------- */
 
 static stele_status count_tick(void *resource, const stele_message *tick, stele_context *context)
@@ -386,6 +408,7 @@ int main(void)
         schedule_test(a_time_that_could_not_be_kept_is_left_out),
         schedule_test(what_cannot_be_a_schedule_is_refused),
         schedule_test(every_allocation_of_a_schedule_may_fail),
+        schedule_test(a_schedule_is_cancelled_between_its_timer_and_its_message),
         schedule_test(threads_begin_fire_cancel_and_stop_schedules),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
