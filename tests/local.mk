@@ -34,10 +34,14 @@ thread_tests = \
 	tests/unit/runtime/timer_test \
 	tests/unit/runtime/wait_test \
 	tests/unit/runtime/worker_test \
+	tests/unit/bus/breaker_test \
 	tests/unit/bus/event_log_test \
 	tests/unit/bus/observe_test \
 	tests/unit/bus/observers_test \
 	tests/unit/bus/channel_test \
+	tests/unit/bus/intercept_test \
+	tests/unit/bus/schedule_test \
+	tests/unit/bus/stock_test \
 	tests/unit/store/idle_test \
 	tests/unit/store/listen_test \
 	tests/unit/store/queue_test \

@@ -27,3 +27,33 @@ tests_unit_bus_spans_test_LDADD = $(test_ldadd)
 test_programs += tests/unit/bus/channel_test
 tests_unit_bus_channel_test_SOURCES = tests/unit/bus/channel_test.c
 tests_unit_bus_channel_test_LDADD = $(test_ldadd)
+
+# Interceptors and schedules.
+bus_stage = tests/unit/bus/stage.c tests/unit/bus/stage.h
+
+test_programs += \
+	tests/unit/bus/again_test \
+	tests/unit/bus/breaker_test \
+	tests/unit/bus/chain_test \
+	tests/unit/bus/intercept_test \
+	tests/unit/bus/memo_test \
+	tests/unit/bus/retry_test \
+	tests/unit/bus/schedule_test \
+	tests/unit/bus/stock_test
+
+tests_unit_bus_again_test_SOURCES = tests/unit/bus/again_test.c $(bus_stage)
+tests_unit_bus_again_test_LDADD = $(test_ldadd)
+tests_unit_bus_breaker_test_SOURCES = tests/unit/bus/breaker_test.c
+tests_unit_bus_breaker_test_LDADD = $(test_ldadd)
+tests_unit_bus_chain_test_SOURCES = tests/unit/bus/chain_test.c
+tests_unit_bus_chain_test_LDADD = $(test_ldadd)
+tests_unit_bus_intercept_test_SOURCES = tests/unit/bus/intercept_test.c $(bus_stage)
+tests_unit_bus_intercept_test_LDADD = $(test_ldadd)
+tests_unit_bus_memo_test_SOURCES = tests/unit/bus/memo_test.c $(bus_stage)
+tests_unit_bus_memo_test_LDADD = $(test_ldadd)
+tests_unit_bus_retry_test_SOURCES = tests/unit/bus/retry_test.c
+tests_unit_bus_retry_test_LDADD = $(test_ldadd)
+tests_unit_bus_schedule_test_SOURCES = tests/unit/bus/schedule_test.c $(bus_stage)
+tests_unit_bus_schedule_test_LDADD = $(test_ldadd)
+tests_unit_bus_stock_test_SOURCES = tests/unit/bus/stock_test.c $(bus_stage)
+tests_unit_bus_stock_test_LDADD = $(test_ldadd)
