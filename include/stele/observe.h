@@ -115,14 +115,15 @@ STELE_API stele_status stele_metrics_prometheus(stele_bus *bus, stele_arena *are
 
 /* --- Stock observers ------------------------------------------------------------------ */
 
-/* The last `capacity` (default 200) ends of calls, in memory. Owned by the bus, named "event-log"; valid until removed. */
+/* The last `capacity` (default 200) ends of calls, each attempt once, and events that no route wanted; in memory. Owned by
+ * the bus, named "event-log"; valid until removed. */
 typedef struct stele_event_log stele_event_log;
 STELE_API stele_status stele_event_log_add(stele_bus *bus, size_t capacity, stele_event_log **out, stele_error **error);
 
 struct stele_event_log_query {
     size_t size;
     const char *type;  /* exactly; NULL: any */
-    const char *trace; /* the trace id of the traceparent, or the correlation id; NULL: any */
+    const char *trace; /* the trace id of the traceparent, or the correlation id (of a root: its id); NULL: any */
     bool has_limit;
     size_t limit; /* the last so many; 0 is none. Without has_limit: 50 */
 };
@@ -172,7 +173,8 @@ struct stele_span {
     unsigned attempt;
 };
 
-/* Give each call's span, when it ends, to `end` (in the manner of an observer named "spans"). */
+/* Give each call's span, when it ends, to `end` (in the manner of an observer named "spans"). As long as it is there, what
+ * a handler publishes has the span of its call as parent id in its traceparent. */
 typedef void stele_span_end(void *context, const struct stele_span *span);
 STELE_API stele_status stele_spans_add(stele_bus *bus, stele_span_end *end, void *context, stele_error **error);
 
