@@ -8,11 +8,13 @@ EXTRA_DIST += \
 	docs/bank.md \
 	docs/commands.md \
 	docs/concepts.md \
+	docs/dead-letters.md \
 	docs/dependencies.md \
 	docs/file-format.md \
 	docs/hooks.md \
 	docs/observing.md \
 	docs/interceptors.md \
+	docs/modules.md \
 	docs/operating.md \
 	docs/performance.md \
 	docs/reliability.md \
