@@ -67,7 +67,7 @@ struct watch {
     stele_message *message;
     const char *route;
     unsigned attempt;
-    bool tells; /* the unit, on time */
+    bool tells;            /* the unit, on time */
     pthread_mutex_t mutex; /* guards what follows */
     atomic_bool *expired;  /* of the context; NULL when it is gone */
     bool has_fired;
@@ -269,8 +269,7 @@ static struct stele__result keep_from_calling(struct attempt *attempt, struct st
     const char *text = stele__call_answer_text(&attempt->call);
 
     switch (answer.signal) {
-    case STELE_RETRY_LATER:
-        return result_of(STELE__BACK_OFF, STELE_OK, answer.delay);
+    case STELE_RETRY_LATER: return result_of(STELE__BACK_OFF, STELE_OK, answer.delay);
     case STELE_SKIP:
     case STELE_FALLBACK:
         stele__tally(&route->counts.skipped);

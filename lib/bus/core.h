@@ -46,8 +46,8 @@ struct stele__route {
     stele_route_id id;
     /* In the low half the deliveries that wait or run; in the high half who else knows the route. */
     _Atomic uint64_t references;
-    uint64_t hash;                      /* of the exact name it is on; 0: a pattern or a type */
-    struct stele__box *box;             /* its mailboxes; NULL for an inline route */
+    uint64_t hash;                            /* of the exact name it is on; 0: a pattern or a type */
+    struct stele__box *box;                   /* its mailboxes; NULL for an inline route */
     struct stele__aggregate_place *aggregate; /* NULL for others */
     struct stele__placed **placed;            /* its own interceptors, in their order */
     unsigned placed_count;
@@ -56,8 +56,8 @@ struct stele__route {
     atomic_bool is_stopped; /* its `stop` was called, or never will be */
     struct stele__route_counts counts;
     _Atomic(struct stele__last_error *) last; /* its text; NULL: it never failed */
-    struct stele__measured *measured;   /* of a bus that measures */
-    struct stele__route *next_removed;  /* given back with the same table; guarded by the bus */
+    struct stele__measured *measured;         /* of a bus that measures */
+    struct stele__route *next_removed;        /* given back with the same table; guarded by the bus */
 };
 
 #define STELE__ROUTE_KNOWN (UINT64_C(1) << 32)
@@ -178,7 +178,7 @@ struct stele_unit {
     stele_arena *arena;
     struct stele__vector events; /* stele_message * */
     size_t taken;
-    struct stele__signal signal; /* something to look at for who waits */
+    struct stele__signal signal;        /* something to look at for who waits */
     struct stele_unit *previous, *next; /* of those who wait; guarded by the bus */
 };
 
@@ -417,7 +417,7 @@ struct stele_bus {
     _Atomic uint64_t calls, published, unrouted, late_replies, hops_ended;
     atomic_bool needs_units; /* a route cancels its unit when it fails */
 
-    pthread_mutex_t mutex; /* guards what follows */
+    pthread_mutex_t mutex;       /* guards what follows */
     struct stele__vector routes; /* struct stele__route *, in order of adding */
     struct stele__map names;     /* of routes */
     struct stele__map types;     /* struct stele__known * */

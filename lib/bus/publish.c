@@ -154,8 +154,8 @@ static void reach_one(struct stele_context *context, const struct stele__item *i
     stele__call_inline(context);
 }
 
-static void reach_all(struct stele_context *context, const struct stele__entry *entry,
-                      const struct stele__table *table, struct reach *reach)
+static void reach_all(struct stele_context *context, const struct stele__entry *entry, const struct stele__table *table,
+                      struct reach *reach)
 {
     for (size_t i = 0; i < entry->count; i++) {
         const struct stele__item *item = &entry->items[i];

@@ -62,7 +62,7 @@ struct keyed {
 
 /* The partitions by key. */
 struct keys {
-    pthread_mutex_t mutex; /* guards what follows */
+    pthread_mutex_t mutex;        /* guards what follows */
     struct stele__map partitions; /* struct keyed * */
     size_t waiting;
     size_t capacity;
@@ -83,8 +83,8 @@ struct stele__box {
     const struct stele_route *table;
     stele_bus *bus;
     struct stele__aggregate_place *aggregate; /* names the streams; NULL for others */
-    struct sender *senders; /* guarded by the bus */
-    struct keys *keys;      /* NULL: there is one mailbox, which is: */
+    struct sender *senders;                   /* guarded by the bus */
+    struct keys *keys;                        /* NULL: there is one mailbox, which is: */
     struct partition main;
 };
 
@@ -517,8 +517,7 @@ stele_status stele__queue(const struct stele__sending *sending, stele_error **er
     if (sending->origin.unit)
         atomic_fetch_add_explicit(&sending->origin.unit->deliveries, 1, memory_order_relaxed);
     mail = put(box, delivery, sending->beyond);
-    if (mail == STELE__MAIL_FULL && box->table->overflow == STELE_BLOCK &&
-        !stele__runtime_is_inside(box->bus->runtime))
+    if (mail == STELE__MAIL_FULL && box->table->overflow == STELE_BLOCK && !stele__runtime_is_inside(box->bus->runtime))
         mail = put_waiting(box, delivery, wait_deadline(sending));
     if (mail == STELE__MAIL_TAKEN)
         return STELE_OK;
@@ -607,10 +606,11 @@ static stele_status reason_to_discard(const struct delivery *delivery)
 {
     const struct stele__box *box = delivery->partition->box;
 
-    if (stele__unit_is_cancelled(delivery->unit) || atomic_load_explicit(&delivery->route->is_removed, memory_order_relaxed))
+    if (stele__unit_is_cancelled(delivery->unit) ||
+        atomic_load_explicit(&delivery->route->is_removed, memory_order_relaxed))
         return STELE_CANCELLED;
     return atomic_load_explicit(&box->is_closed, memory_order_relaxed) ? (stele_status)atomic_load(&box->closing)
-                                                                        : STELE_OK;
+                                                                       : STELE_OK;
 }
 
 static void find_item(stele_bus *bus, const struct delivery *delivery, struct stele__item *out)

@@ -40,8 +40,7 @@ static stele_status check_interest(const struct stele_route *table, stele_error 
         return fail_route(table, "neither `on` nor `type` is set", error);
     if (table->on && table->type)
         return fail_route(table, "both `on` and `type` are set", error);
-    status = table->type ? stele_type_check(table->type, error)
-                         : stele__pattern_check(stele__slice(table->on), error);
+    status = table->type ? stele_type_check(table->type, error) : stele__pattern_check(stele__slice(table->on), error);
     if (status != STELE_OK) {
         stele__error_prefix(error, "route %s", table->name);
         stele__error_add(error, "route", "%s", table->name);

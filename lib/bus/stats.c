@@ -68,9 +68,8 @@ void stele__measured_add(struct stele__measured *measured, int64_t nanoseconds, 
         stele__tally(&measured->errors);
     atomic_fetch_add_explicit(&measured->busy_ns, value, memory_order_relaxed);
     stele__tally(&measured->buckets[bucket_of(value)]);
-    while ((int64_t)value > most &&
-           !atomic_compare_exchange_weak_explicit(&measured->max_ns, &most, (int64_t)value, memory_order_relaxed,
-                                                  memory_order_relaxed))
+    while ((int64_t)value > most && !atomic_compare_exchange_weak_explicit(&measured->max_ns, &most, (int64_t)value,
+                                                                           memory_order_relaxed, memory_order_relaxed))
         continue;
 }
 
@@ -101,8 +100,7 @@ static void add_measured(const struct stele__measured *measured, struct stele_ro
     out->processed = atomic_load_explicit(&measured->processed, memory_order_relaxed);
     out->errors = atomic_load_explicit(&measured->errors, memory_order_relaxed);
     if (out->processed)
-        out->average_ns =
-            (int64_t)(atomic_load_explicit(&measured->busy_ns, memory_order_relaxed) / out->processed);
+        out->average_ns = (int64_t)(atomic_load_explicit(&measured->busy_ns, memory_order_relaxed) / out->processed);
     out->p50_ns = quantile(measured, 0.50);
     out->p99_ns = quantile(measured, 0.99);
     out->max_ns = atomic_load_explicit(&measured->max_ns, memory_order_relaxed);

@@ -86,8 +86,8 @@ struct stele__reading stele__read_begin(stele_bus *bus)
 
     if (stele__current && is_reading(bus))
         return reading;
-    reading.counter = &bus->readers[shard_of_thread()]
-                           .count[atomic_load_explicit(&bus->parity, memory_order_relaxed) & 1];
+    reading.counter =
+        &bus->readers[shard_of_thread()].count[atomic_load_explicit(&bus->parity, memory_order_relaxed) & 1];
     atomic_fetch_add(reading.counter, 1);
     return reading;
 }

@@ -172,8 +172,10 @@ static void keep_failure(struct stele_unit *unit, const struct stele_failure *fa
 void stele__unit_fail(struct stele_unit *unit, stele_status status, const char *route, const stele_message *message,
                       const char *text, unsigned attempts)
 {
-    const struct stele_failure failure = {
-        .status = status, .route = route, .text = text && *text ? text : stele_status_text(status), .attempts = attempts};
+    const struct stele_failure failure = {.status = status,
+                                          .route = route,
+                                          .text = text && *text ? text : stele_status_text(status),
+                                          .attempts = attempts};
 
     if (!unit)
         return;
@@ -311,8 +313,7 @@ stele_status stele__unit_wait(struct stele_unit *unit, bool (*is_over)(const str
         else if (!is_done && stele__signal_is_set(&unit->signal))
             stele__signal_reset(&unit->signal);
         pthread_mutex_unlock(&unit->mutex);
-        if (status == STELE_OK && !is_done &&
-            !stele__runtime_wait(unit->bus->runtime, &unit->signal, unit->deadline))
+        if (status == STELE_OK && !is_done && !stele__runtime_wait(unit->bus->runtime, &unit->signal, unit->deadline))
             status = STELE_TIMEOUT;
     }
     delist(unit);

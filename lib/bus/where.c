@@ -17,10 +17,8 @@ static struct stele_slice printed(const char *scratch)
 static struct stele_slice as_text(const struct stele__mp_token *token, char scratch[STELE__FIELD_TEXT_SIZE])
 {
     switch (token->kind) {
-    case STELE__MP_TEXT:
-        return token->as.slice;
-    case STELE__MP_BOOL:
-        return stele__slice(token->as.boolean ? "true" : "false");
+    case STELE__MP_TEXT: return token->as.slice;
+    case STELE__MP_BOOL: return stele__slice(token->as.boolean ? "true" : "false");
     case STELE__MP_INT:
         snprintf(scratch, STELE__FIELD_TEXT_SIZE, "%" PRId64, token->as.integer);
         return printed(scratch);
@@ -32,8 +30,7 @@ static struct stele_slice as_text(const struct stele__mp_token *token, char scra
             return stele__slice(NULL);
         stele__print_double(token->as.real, scratch);
         return printed(scratch);
-    default:
-        return stele__slice(NULL);
+    default: return stele__slice(NULL);
     }
 }
 
@@ -45,8 +42,8 @@ struct stele_slice stele__payload_field(const stele_message *message, const char
     struct stele__mp_token token;
     uint32_t pairs;
 
-    if (stele_message_format(message) != STELE_PAYLOAD_MSGPACK ||
-        stele__mp_next(&reader, &token, NULL) != STELE_OK || token.kind != STELE__MP_MAP)
+    if (stele_message_format(message) != STELE_PAYLOAD_MSGPACK || stele__mp_next(&reader, &token, NULL) != STELE_OK ||
+        token.kind != STELE__MP_MAP)
         return stele__slice(NULL);
     for (pairs = token.as.count; pairs > 0; pairs--) {
         if (stele__mp_next(&reader, &token, NULL) != STELE_OK || token.kind != STELE__MP_TEXT)

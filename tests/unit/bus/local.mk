@@ -28,6 +28,15 @@ test_programs += tests/unit/bus/channel_test
 tests_unit_bus_channel_test_SOURCES = tests/unit/bus/channel_test.c
 tests_unit_bus_channel_test_LDADD = $(test_ldadd)
 
+# Dead letters and the reading of the log.
+test_programs += \
+	tests/unit/bus/dead_store_test \
+	tests/unit/bus/deadletters_test \
+	tests/unit/bus/follow_test \
+	tests/unit/bus/follow_thread_test
+tests_unit_bus_dead_store_test_SOURCES = tests/unit/bus/dead_store_test.c
+tests_unit_bus_dead_store_test_LDADD = $(test_ldadd)
+
 # Interceptors and schedules.
 bus_stage = tests/unit/bus/stage.c tests/unit/bus/stage.h
 
@@ -57,3 +66,25 @@ tests_unit_bus_schedule_test_SOURCES = tests/unit/bus/schedule_test.c $(bus_stag
 tests_unit_bus_schedule_test_LDADD = $(test_ldadd)
 tests_unit_bus_stock_test_SOURCES = tests/unit/bus/stock_test.c $(bus_stage)
 tests_unit_bus_stock_test_LDADD = $(test_ldadd)
+tests_unit_bus_follow_test_SOURCES = tests/unit/bus/follow_test.c tests/unit/bus/log_stage.h
+tests_unit_bus_follow_test_LDADD = $(sqlite_test_ldadd)
+
+# The core.
+bus_fixture = tests/unit/bus/fixture.c tests/unit/bus/fixture.h
+test_programs += tests/unit/bus/route_test
+tests_unit_bus_route_test_SOURCES = tests/unit/bus/route_test.c $(bus_fixture)
+tests_unit_bus_route_test_LDADD = $(test_ldadd)
+tests_unit_bus_deadletters_test_SOURCES = tests/unit/bus/deadletters_test.c tests/unit/bus/log_stage.h
+tests_unit_bus_deadletters_test_LDADD = $(test_ldadd)
+
+test_programs += tests/unit/bus/check_test
+tests_unit_bus_check_test_SOURCES = tests/unit/bus/check_test.c
+tests_unit_bus_check_test_LDADD = $(test_ldadd)
+test_programs += tests/unit/bus/unit_test
+tests_unit_bus_unit_test_SOURCES = tests/unit/bus/unit_test.c $(bus_fixture)
+tests_unit_bus_unit_test_LDADD = $(test_ldadd)
+test_programs += tests/unit/bus/queue_test
+tests_unit_bus_queue_test_SOURCES = tests/unit/bus/queue_test.c $(bus_fixture)
+tests_unit_bus_queue_test_LDADD = $(test_ldadd)
+tests_unit_bus_follow_thread_test_SOURCES = tests/unit/bus/follow_thread_test.c tests/unit/bus/log_stage.h
+tests_unit_bus_follow_thread_test_LDADD = $(test_ldadd)
