@@ -244,18 +244,28 @@ static struct redelivery *collect(struct stele__graves *graves)
     return first;
 }
 
-/* Nobody has it any more. True if it is still marked as requeued, and known to the store. */
-static bool let_go(struct stele__graves *graves, const struct stele__dead_name *name, bool is_done)
+/* Its route does not have it any more. */
+static void let_go(struct stele__graves *graves, const struct stele__dead_name *name)
+{
+    struct stele__grave *grave;
+
+    pthread_mutex_lock(&graves->mutex);
+    grave = stele__yard_find(&graves->yard, name->route, name->id);
+    if (grave)
+        grave->is_delivering = false;
+    pthread_mutex_unlock(&graves->mutex);
+}
+
+/* It was dealt with. True if the store is to be told: until it is, nobody else takes the letter. */
+static bool is_to_be_told(struct stele__graves *graves, const struct stele__dead_name *name)
 {
     struct stele__grave *grave;
     bool is_open;
 
     pthread_mutex_lock(&graves->mutex);
     grave = stele__yard_find(&graves->yard, name->route, name->id);
-    if (grave)
-        grave->is_delivering = false;
     is_open = grave && grave->letter.is_requeued;
-    if (is_open && is_done && grave->is_local) {
+    if (is_open && grave->is_local) {
         stele__yard_remove(&graves->yard, grave);
         is_open = false;
     }
@@ -269,24 +279,28 @@ static void say_not_written(const struct stele__dead_name *name, const stele_err
                {"route", name->route}, {"id", name->id}, {"why", stele_error_message(why)});
 }
 
-/* It was handled; or it failed, and the route's policy has not buried it again. */
+static void tell_store(struct stele__graves *graves, const struct stele__dead_name *name)
+{
+    stele_error *why = NULL;
+    size_t done;
+
+    if (stele__dead_write_marks(store_of(graves), STELE__DEAD_HANDLED, name, 1, &done, &why) != STELE_OK)
+        say_not_written(name, why);
+    stele_error_free(why);
+    pthread_mutex_lock(&graves->mutex);
+    fold(graves, NULL);
+    pthread_mutex_unlock(&graves->mutex);
+}
+
+/* It was handled; or it failed, and the route's policy has buried it again, or forgotten it. */
 static void settled(void *context, stele_status status)
 {
     struct redelivery *redelivery = context;
     struct stele__graves *graves = redelivery->graves;
-    const bool is_done = status != STELE_CANCELLED && status != STELE_SHUTDOWN;
-    stele_error *why = NULL;
-    size_t done;
 
-    if (let_go(graves, &redelivery->name, is_done) && is_done) {
-        if (stele__dead_write_marks(store_of(graves), STELE__DEAD_HANDLED, &redelivery->name, 1, &done, &why) !=
-            STELE_OK)
-            say_not_written(&redelivery->name, why);
-        stele_error_free(why);
-        pthread_mutex_lock(&graves->mutex);
-        fold(graves, NULL);
-        pthread_mutex_unlock(&graves->mutex);
-    }
+    if (status != STELE_CANCELLED && status != STELE_SHUTDOWN && is_to_be_told(graves, &redelivery->name))
+        tell_store(graves, &redelivery->name);
+    let_go(graves, &redelivery->name);
     free_redelivery(redelivery);
 }
 
@@ -300,7 +314,7 @@ static void redeliver(struct redelivery *redelivery)
 
     /* A route may be added later. */
     if (!route) {
-        let_go(graves, &redelivery->name, false);
+        let_go(graves, &redelivery->name);
         free_redelivery(redelivery);
         return;
     }
@@ -311,7 +325,7 @@ static void redeliver(struct redelivery *redelivery)
     if (status == STELE_OK) {
         status = stele__route_deliver(route, message, settled, redelivery, &why);
         if (status != STELE_OK)
-            let_go(graves, &redelivery->name, false);
+            let_go(graves, &redelivery->name);
     }
     if (status != STELE_OK) {
         STELE__LOG(STELE_LOG_WARNING, "a dead letter cannot be handed to its route again",
