@@ -86,6 +86,8 @@ static stele_status place(const struct stele_interceptor *interceptor, stele_bus
     }
     placed->interceptor = interceptor;
     placed->name = interceptor->name;
+    placed->ask = kind->ask;
+    placed->timeout_ms = interceptor->timeout_ms;
     placed->points = kind->points;
     placed->priority = priority_of(interceptor);
     placed->is_critical = is_critical(interceptor);
@@ -357,19 +359,18 @@ static struct stele_answer check_answer(struct stele_answer answer, enum stele_p
 static struct stele_answer ask_one(const struct stele__placed *placed, enum stele_point point, struct stele_call *call,
                                    bool *let_pass)
 {
-    const struct stele_interceptor *interceptor = placed->interceptor;
-    const int64_t began = interceptor->timeout_ms ? stele_call_time(call) : 0;
-    const struct stele_answer answer = interceptor->kind->ask(placed->state, point, call);
+    const int64_t began = placed->timeout_ms ? stele_call_time(call) : 0;
+    const struct stele_answer answer = placed->ask(placed->state, point, call);
     int64_t took;
 
     *let_pass = answer.signal == STELE_PROCEED;
-    if (!interceptor->timeout_ms)
+    if (!placed->timeout_ms)
         return answer;
     took = stele_call_time(call) - began;
-    if (took <= interceptor->timeout_ms * NANOS_PER_MS)
+    if (took <= placed->timeout_ms * NANOS_PER_MS)
         return answer;
     return stele_call_error(call, STELE_TIMEOUT, "took %lld ms to answer, its limit is %lu ms",
-                            (long long)(took / NANOS_PER_MS), (unsigned long)interceptor->timeout_ms);
+                            (long long)(took / NANOS_PER_MS), (unsigned long)placed->timeout_ms);
 }
 
 /* The text of an ERROR with the interceptor's name in front. */
@@ -433,7 +434,7 @@ static void tell(const struct stele__chain *chain, size_t count, enum stele_poin
         if (!(placed->points & (unsigned)point))
             continue;
         call->asking = i;
-        placed->interceptor->kind->ask(placed->state, point, call);
+        placed->ask(placed->state, point, call);
     }
     call->asking = asking;
     stele__vector_truncate(&call->notes, 0);

@@ -23,6 +23,9 @@ struct stele__placed {
     const struct stele_interceptor *interceptor;
     const char *name; /* points to the interceptor's */
     void *state;
+    /* Copies, so that asking stays within these few words. */
+    struct stele_answer (*ask)(void *state, enum stele_point point, stele_call *call);
+    uint32_t timeout_ms;
     unsigned points;
     int priority;
     bool is_critical;

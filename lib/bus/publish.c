@@ -212,6 +212,7 @@ static stele_status ask(const struct stele__entry *entry, stele_bus *bus, const 
         const char *text = stele__call_answer_text(&call);
 
         status = fail_type(message, answer.status, *text ? text : stele_status_text(answer.status), error);
+        stele__error_add(error, "interceptor", "%s", call.asked->name);
     }
     stele__call_fini(&call);
     return status;

@@ -111,12 +111,18 @@ static void HEX16_SKIP_at_PUBLISH_drops_the_message_without_error(void **state)
 
 static void HEX16_FAIL_at_PUBLISH_is_the_publishers_error(void **state)
 {
+    stele_message *message = stage_order("o", 5, NULL);
+    stele_error *error = NULL;
+
     (void)state;
     voices[0] = (struct voice){.answer = {STELE_FAIL, STELE_REJECTED, 0}, .text = "closed on Sundays"};
     stage_intercept(&publish_voice);
     assert_int_equal(STELE_REJECTED, stage_deliver());
     assert_non_null(strstr(stage_text(), "closed on Sundays"));
-    publish_one(STELE_REJECTED);
+    assert_failure(STELE_REJECTED, stele_publish(stage_bus, message, NULL, &error), error);
+    assert_string_equal("publish", stele_error_get(error, "interceptor"));
+    stele_error_free(error);
+    stele_message_unref(message);
     assert_int_equal(0, placed.calls);
 }
 
