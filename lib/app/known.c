@@ -31,14 +31,16 @@ static struct stele__used_type *add_known(struct gathering *gathering, const str
     struct stele__used_type *known = stele__arena_array(&graph->arena, 1, sizeof(*known));
     struct stele__used_type **place = NULL;
 
-    if (known && stele__map_put(&graph->by_name, stele__slice(type->name), known))
-        place = stele__vector_add(&graph->types);
+    if (known) {
+        known->type = type;
+        known->module = gathering->module;
+        if (stele__map_put(&graph->by_name, stele__slice(type->name), known))
+            place = stele__vector_add(&graph->types);
+    }
     if (!place) {
         gathering->is_short_of_memory = true;
         return NULL;
     }
-    known->type = type;
-    known->module = gathering->module;
     *place = known;
     return known;
 }

@@ -128,7 +128,7 @@ bool stele__signals_poll(const struct stele__signals *signals, enum stele__woken
     do
         count = read(signals->read_end, &byte, 1);
     while (count < 0 && errno == EINTR);
-    if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+    if (count < 0 && errno == EAGAIN)
         return false;
     *woken = count == 1 ? (enum stele__woken)byte : STELE__WOKEN_END;
     return true;

@@ -474,6 +474,71 @@ static void routes_after_the_commit_begin_when_the_app_starts(void **state)
     tear_down(&stage);
 }
 
+static const struct stele_module_aggregate books_entry = {
+    .aggregate = &book_aggregate, .prefix = "book-", .key = "order", .delivery = STELE_QUEUED};
+static const struct place tick = {.order = "tick"};
+static const struct stele_module_schedule books_schedule = {.type = &placed_type, .payload = &tick, .every_ms = 1000};
+static const struct stele_route books_routes[] = {
+    {.name = "log", .on = "opened", .handle = shop_note, .delivery = STELE_DURABLE},
+    {.name = "tick", .on = "placed", .handle = shop_note},
+};
+static const struct stele_module books = {.name = "order",
+                                          .accepts = only_open,
+                                          .aggregates = &books_entry,
+                                          .aggregate_count = 1,
+                                          .routes = books_routes,
+                                          .route_count = 2,
+                                          .schedules = &books_schedule,
+                                          .schedule_count = 1};
+
+static void an_aggregate_leaves_the_bus_when_another_module_cannot_join(void **state)
+{
+    (void)state;
+    const struct stele_route odd = {
+        .name = "odd", .on = ".order.opened", .handle = shop_note, .partition = "order"}; /* inline has no mailbox */
+    const struct stele_module other = {.name = "other", .routes = &odd, .route_count = 1};
+    const struct stele_module *const modules[] = {&books, &other, NULL};
+    struct stage stage = set_up(true);
+    stele_message *command = shop_message(&open_order_type, "a");
+    stele_error *error = NULL;
+    assert_status(STELE_INVALID, stele_app_mount(stage.app, modules, &error), error);
+    assert_null(stele_app_repository(stage.app, &book_aggregate));
+    assert_status(STELE_NO_HANDLER, stele_publish(stele_app_bus(stage.app), command, NULL, &error), error);
+    assert_mounts(stage.app, &books);
+    assert_ok(stele_deliver(stele_app_bus(stage.app), command, NULL, NULL, &error), error);
+    stele_message_unref(command);
+    tear_down(&stage);
+}
+
+/* Runtime and store keep what has grown, so they are made anew each time. */
+static stele_status mount_books(void *context, stele_error **error)
+{
+    struct stele_app_options options = STELE_OPTIONS_INIT(struct stele_app_options);
+    stele_runtime *runtime = NULL;
+    stele_app *app = NULL;
+    stele_status status = stele_runtime_simulated(7, &runtime, error);
+    (void)context;
+    if (status == STELE_OK)
+        status = stele_store_open("memory:", NULL, &options.store, error);
+    if (status == STELE_OK)
+        status = stele_app_new(runtime, &options, &app, error);
+    if (status == STELE_OK)
+        status = shop_mount(app, &books, error);
+    if (status == STELE_OK)
+        status = stele_app_start(app, error);
+    stele_app_free(app);
+    stele_store_close(options.store);
+    stele_runtime_free(runtime);
+    return status;
+}
+
+static void an_app_with_a_store_survives_a_lack_of_memory(void **state)
+{
+    (void)state;
+    shop_clear();
+    assert_true(support_every_allocation_fails(mount_books, NULL) > 20);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -492,6 +557,8 @@ int main(void)
         support_test(schedules_run_while_the_app_runs),
         support_test(a_schedule_that_breaks_a_rule_keeps_the_app_from_starting),
         support_test(aggregates_of_a_module_take_their_commands_from_the_bus),
+        support_test(an_aggregate_leaves_the_bus_when_another_module_cannot_join),
+        support_test(an_app_with_a_store_survives_a_lack_of_memory),
         support_test(routes_after_the_commit_begin_when_the_app_starts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -279,6 +279,50 @@ static void FWK12_bug_a_second_signal_ends_the_wait_for_handlers(void **state)
     stele_runtime_free(runtime);
 }
 
+/* --- A stop that waits -------------------------------------------------------------------------- */
+
+static atomic_bool is_running;
+
+static stele_status finish_late(void *resource, const stele_message *message, stele_context *context)
+{
+    (void)resource;
+    (void)message;
+    atomic_store(&is_running, true);
+    while (!stele_context_is_cancelled(context)) /* until the bus is stopping */
+        sched_yield();
+    return STELE_PUBLISH(context, placed, .order = "late");
+}
+
+/* The reference returned at once from its stop with a handler running, and lost the event that followed. */
+static void KHO24_bug_stopping_waits_for_handlers_that_run_and_for_what_they_publish(void **state)
+{
+    (void)state;
+    const struct stele_route routes[] = {
+        {.name = "late", .on = "place", .handle = finish_late, .publishes = only_placed, .delivery = STELE_QUEUED},
+        {.name = "note", .on = "placed", .handle = shop_note, .delivery = STELE_QUEUED},
+    };
+    const struct stele_module module = {.name = "order",
+                                        .accepts = only_place,
+                                        .routes = routes,
+                                        .route_count = 2,
+                                        .start = publish_one,
+                                        .stop = note_stop};
+    stele_runtime *runtime = new_runtime(1);
+    stele_app *app = shop_app(runtime, NULL);
+    struct stele_stopped stopped = {.discarded = 9};
+    stele_error *error = NULL;
+    atomic_store(&is_running, false);
+    assert_mounts(app, &module);
+    assert_ok(stele_app_start(app, &error), error);
+    while (!atomic_load(&is_running))
+        sched_yield();
+    assert_ok(stele_app_stop(app, LONG_MS, &stopped, &error), error);
+    assert_string_equal("order.note - ", shop_notes);
+    assert_int_equal(0, stopped.discarded + stopped.running);
+    stele_app_free(app);
+    stele_runtime_free(runtime);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -292,6 +336,7 @@ int main(void)
         support_test(former_handlers_of_signals_are_put_back),
         support_test(a_run_that_does_not_start_puts_handlers_back_too),
         support_test(one_app_runs_at_a_time),
+        support_test(KHO24_bug_stopping_waits_for_handlers_that_run_and_for_what_they_publish),
         support_test(FWK12_bug_a_second_signal_ends_the_wait_for_handlers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
