@@ -152,6 +152,25 @@ static void a_program_that_runs_sees_the_mark_at_once(void **state)
     assert_string_equal(charged.text, "o-1 ");
 }
 
+static void an_export_leaves_letters_out_and_can_be_imported(void **state)
+{
+    stele_store *store;
+
+    (void)state;
+    leave_letters();
+    store = open_ledger();
+    log_stage_append(store, "order.placed", "o-9");
+    stele_store_close(store);
+    cli_shell("$STELE export ledger.db | tee out.ndjson | wc -l");
+    assert_cli(0);
+    assert_out_has("1");
+    cli("import", "copy.db", "out.ndjson");
+    assert_cli(0);
+    cli("dead", "copy.db", "list", "--json");
+    assert_cli(0);
+    assert_out("");
+}
+
 static void wrong_arguments_are_refused(void **state)
 {
     (void)state;
@@ -180,6 +199,7 @@ int main(void)
         cli_test(ORX44_a_requeued_letter_is_handled_by_the_next_program_with_the_route),
         cli_test(drop_forgets_what_it_is_told_to),
         cli_test(a_program_that_runs_sees_the_mark_at_once),
+        cli_test(an_export_leaves_letters_out_and_can_be_imported),
         cli_test(wrong_arguments_are_refused),
     };
 
