@@ -17,6 +17,7 @@ include tests/build/local.mk
 
 # Programs whose tests use threads: these run under ThreadSanitizer too (`make check-threads`).
 thread_tests = \
+	tests/unit/bus/threads_test \
 	tests/contract/contract_test \
 	tests/crash/race_test \
 	tests/unit/aggregate/cache_test \
@@ -40,8 +41,10 @@ thread_tests = \
 	tests/unit/bus/observers_test \
 	tests/unit/bus/channel_test \
 	tests/unit/bus/intercept_test \
+	tests/unit/bus/memo_test \
 	tests/unit/bus/schedule_test \
 	tests/unit/bus/stock_test \
+	tests/unit/bus/follow_thread_test \
 	tests/unit/store/idle_test \
 	tests/unit/store/listen_test \
 	tests/unit/store/queue_test \

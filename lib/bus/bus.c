@@ -345,7 +345,7 @@ stele_status stele_bus_resume(stele_bus *bus, const char *route, stele_error **e
 /* What this thread itself has under way on the bus. */
 struct own_work {
     bool is_reading;
-    const struct stele__route *routes[8]; /* it is in handlers of these, as far as they are counted */
+    const struct stele__route *routes[8]; /* it is in handlers of these */
     size_t count;
 };
 
@@ -356,7 +356,7 @@ static void find_own_work(const stele_bus *bus, struct own_work *own)
         if (context->bus != bus)
             continue;
         own->is_reading = true;
-        if (context->item && context->item->route->box && own->count < sizeof(own->routes) / sizeof(own->routes[0]))
+        if (context->item && own->count < sizeof(own->routes) / sizeof(own->routes[0]))
             own->routes[own->count++] = context->item->route;
     }
 }
@@ -365,9 +365,18 @@ static uint32_t deliveries_of(const struct stele__route *route, const struct own
 {
     uint32_t deliveries = stele__route_deliveries(route);
 
-    for (size_t i = 0; i < own->count; i++)
+    for (size_t i = 0; i < own->count && deliveries > 0; i++)
         deliveries -= own->routes[i] == route;
     return deliveries;
+}
+
+static bool is_own(const struct stele__route *route, const struct own_work *own)
+{
+    for (size_t i = 0; i < own->count; i++) {
+        if (own->routes[i] == route)
+            return true;
+    }
+    return false;
 }
 
 static struct stele__route *route_at(const stele_bus *bus, size_t index)
@@ -451,12 +460,12 @@ static void close_routes(stele_bus *bus, const struct own_work *own, struct stel
     for (size_t i = bus->routes.count; i-- > 0;) {
         struct stele__route *route = route_at(bus, i);
         const uint32_t running = deliveries_of(route, own);
-        const bool may_run = !route->box && atomic_load(&route->counts.running) > 0;
+        const bool may_run = !route->box && !is_own(route, own) && atomic_load(&route->counts.running) > 0;
 
         if (running || may_run) {
             stopped->running += running ? running : atomic_load(&route->counts.running);
             add_name(stopped, route->table->name);
-        } else {
+        } else if (!is_own(route, own)) {
             stele__route_call_stop(route);
         }
     }
