@@ -1,6 +1,7 @@
 /* Memoising on a bus. */
 #include "tests/unit/bus/stage.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 static struct actor placed;
@@ -217,6 +218,59 @@ static void without_memory_the_handler_is_called_each_time(void **state)
     stele_message_unref(message);
 }
 
+/* --- With threads -------------------------------------------------------------------------- */
+
+static atomic_uint calls, payments;
+
+static stele_status pay(void *resource, const stele_message *message, stele_context *context)
+{
+    (void)resource;
+    (void)message;
+    atomic_fetch_add(&calls, 1);
+    return STELE_PUBLISH(context, order_paid, .order = "o");
+}
+
+static stele_status count_payment(void *resource, const stele_message *message, stele_context *context)
+{
+    (void)resource;
+    (void)message;
+    (void)context;
+    atomic_fetch_add(&payments, 1);
+    return STELE_OK;
+}
+
+/* Each of 16 inputs is computed once, and each of 400 messages leads to its payment. */
+static void FWK16_threads_share_what_is_kept(void **state)
+{
+    static const struct stele_route pay_route = {
+        .name = "pay", .on = "order.placed", .handle = pay, .delivery = STELE_QUEUED, .partition = "amount"};
+    static const struct stele_route count_route = {.name = "count", .on = "order.paid", .handle = count_payment};
+    enum { INPUTS = 16, MESSAGES = 400 };
+    stele_runtime *runtime = NULL;
+    stele_bus *bus = NULL;
+    stele_error *error = NULL;
+
+    (void)state;
+    atomic_store(&calls, 0);
+    atomic_store(&payments, 0);
+    assert_ok(stele_runtime_new(4, NULL, &runtime, &error), error);
+    assert_ok(stele_bus_new(runtime, NULL, &bus, &error), error);
+    assert_ok(stele_bus_add_interceptor(bus, &memo, &error), error);
+    assert_ok(stele_bus_add_route(bus, &pay_route, NULL, NULL, &error), error);
+    assert_ok(stele_bus_add_route(bus, &count_route, NULL, NULL, &error), error);
+    for (int i = 0; i < MESSAGES; i++) {
+        stele_message *message = stage_order("o", 1 + i % INPUTS, NULL);
+
+        assert_ok(stele_publish(bus, message, NULL, &error), error);
+        stele_message_unref(message);
+    }
+    assert_ok(stele_bus_stop(bus, 60000, NULL, &error), error);
+    assert_int_equal(INPUTS, calls);
+    assert_int_equal(MESSAGES, payments);
+    stele_bus_free(bus);
+    stele_runtime_free(runtime);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -230,6 +284,7 @@ int main(void)
         memo_test(FWK20_a_second_memo_of_the_same_name_is_an_error),
         memo_test(a_name_is_free_as_soon_as_its_memo_is_removed),
         memo_test(without_memory_the_handler_is_called_each_time),
+        memo_test(FWK16_threads_share_what_is_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
