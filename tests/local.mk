@@ -42,6 +42,7 @@ thread_tests = \
 	tests/unit/bus/channel_test \
 	tests/unit/bus/intercept_test \
 	tests/unit/bus/memo_test \
+	tests/unit/bus/memo_test \
 	tests/unit/bus/schedule_test \
 	tests/unit/bus/stock_test \
 	tests/unit/bus/follow_thread_test \
