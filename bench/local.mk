@@ -31,3 +31,9 @@ bench_readers_LDADD = libstele.la
 bench_programs += bench/growth
 bench_growth_SOURCES = bench/growth.c $(bench_bare) $(bench_common)
 bench_growth_LDADD = libstele.la $(SQLITE_LIBS)
+
+# Reaches into the base for what it compares with.
+bench_programs += bench/bus
+bench_bus_SOURCES = bench/bus.c $(bench_common)
+bench_bus_CFLAGS = $(AM_CFLAGS) $(GOBJECT_CFLAGS)
+bench_bus_LDADD = $(core_ldadd) $(GOBJECT_LIBS)

@@ -47,4 +47,5 @@ test_scripts += tests/integration/bank_test.sh
 endif
 EXTRA_DIST += \
 	tests/integration/bank_model.awk \
-	tests/integration/bank_test.sh
+	tests/integration/bank_test.sh \
+	tests/integration/bus_examples.sh
