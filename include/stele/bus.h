@@ -63,7 +63,7 @@
  * A failure stays with its handler: other handlers of the message run. The
  * route's policy says what becomes of the message, the unit of work records the
  * failure, whoever waits is told at once, and "TYPE.error" is published if a
- * route wants it (stele_failed_type).
+ * route wants it (stele_handler_failed_type).
  *
  * A bus is thread-safe. Handlers may call it, also to add and remove routes.
  */
@@ -124,7 +124,7 @@ struct stele_stopped {
 STELE_API stele_status stele_bus_stop(stele_bus *bus, uint32_t timeout_ms, struct stele_stopped *out,
                                       stele_error **error);
 
-/* Stop at once and free; NULL is allowed. If a handler has not returned by then, the bus's memory stays. Not to be
+/* Stop at once and free; NULL is allowed. If a handler has not returned within a second, the bus's memory stays. Not to be
  * called by a handler. */
 STELE_API void stele_bus_free(stele_bus *bus);
 
