@@ -96,8 +96,8 @@ struct stele_interceptor; /* stele/intercept.h */
 struct stele_bus_options {
     size_t size;
     uint32_t timeout_ms; /* for what does not state one: requests, deliveries; default 30000 */
-    unsigned hops;       /* messages that follow from each other in one unit of work; default STELE_HOPS_MAX */
-    bool measure; /* keep counts and times per route: see stele_bus_visit_routes(); costs two clock reads a call */
+    unsigned hops; /* messages that follow from each other in one unit of work; default STELE_HOPS_MAX, at most 4096 */
+    bool measure;  /* keep counts and times per route: see stele_bus_visit_routes(); costs two clock reads a call */
     const char *source;  /* of what is published; default "stele" */
     size_t dead_letters; /* kept in memory at most, without a store; default 1000. The oldest goes first. */
 };

@@ -320,15 +320,15 @@ static void withdraw(struct delivery *delivery)
     release(delivery);
 }
 
-static void see_dropped(const struct delivery *delivery, stele_status status)
+static void see_dropped(struct stele__route *route, const stele_message *message, unsigned hop, uint64_t parent_call,
+                        stele_status status)
 {
-    const struct stele__item item = {.route = delivery->route};
+    const struct stele__item item = {.route = route};
     struct stele_context context;
 
-    if (!stele__is_seen(delivery->route->bus, STELE_SEEN_DROPPED))
+    if (!stele__is_seen(route->bus, STELE_SEEN_DROPPED))
         return;
-    stele__context_init(&context, delivery->route->bus, delivery->message, delivery->unit, delivery->hop,
-                        delivery->parent_call);
+    stele__context_init(&context, route->bus, message, NULL, hop, parent_call);
     context.item = &item;
     stele__see(&context, STELE_SEEN_DROPPED, status, stele_status_text(status), 0, 0);
 }
@@ -339,7 +339,7 @@ static void discard(struct delivery *delivery, stele_status status)
     stele__tally(&delivery->route->counts.dropped);
     stele__unit_fail(delivery->unit, status, delivery->route->table->name, delivery->message, NULL,
                      delivery->attempt - 1);
-    see_dropped(delivery, status);
+    see_dropped(delivery->route, delivery->message, delivery->hop, delivery->parent_call, status);
     settle(delivery, status);
     release(delivery);
 }
@@ -487,6 +487,7 @@ static stele_status refuse_full(const struct stele__sending *sending, stele_erro
     static const char text[] = "its mailbox is full";
 
     stele__tally(&route->counts.rejected);
+    see_dropped(route, sending->message, sending->origin.hop, sending->origin.parent_call, STELE_OVERLOAD);
     stele__unit_fail(sending->origin.unit, STELE_OVERLOAD, route->table->name, sending->message, text, 0);
     stele__fail(error, STELE_OVERLOAD, "route %s: %s", route->table->name, text);
     stele__error_add(error, "route", "%s", route->table->name);
@@ -708,7 +709,7 @@ static void run_delivery(struct delivery *delivery, bool was_held)
         stele__tally(&delivery->route->counts.dropped);
         stele__unit_fail(delivery->unit, status, delivery->route->table->name, delivery->message, NULL,
                          delivery->attempt - 1);
-        see_dropped(delivery, status);
+        see_dropped(delivery->route, delivery->message, delivery->hop, delivery->parent_call, status);
     } else if (attempt(delivery, &status)) {
         return;
     }
