@@ -446,6 +446,12 @@ void stele__context_drop(stele_context *context)
     context->emitted_count = 0;
 }
 
+/* Of a full mailbox: the unit and the route's counter know already. */
+static bool is_counted(stele_status status, const stele_error *error)
+{
+    return status == STELE_OVERLOAD && !stele_error_get(error, "interceptor");
+}
+
 void stele__context_flush(stele_context *context)
 {
     const struct stele__origin origin = {context->unit, context->hop + 1, context->call};
@@ -455,10 +461,10 @@ void stele__context_flush(stele_context *context)
         stele_error *error = NULL;
         const stele_status status = stele__publish(context->bus, message, &origin, NULL, &error);
 
-        if (status != STELE_OK && status != STELE_OVERLOAD) {
+        if (status != STELE_OK && status != STELE_OVERLOAD)
             stele__unit_fail(context->unit, status, "", message, stele_error_message(error), 0);
+        if (status != STELE_OK && !is_counted(status, error))
             stele__log_lost(message, status, error);
-        }
         stele_error_free(error);
         stele_message_unref(message);
     }

@@ -296,7 +296,7 @@ struct stele__origin {
     uint64_t parent_call;
 };
 
-/* While reading: bring a message to its routes. A full mailbox is recorded in the unit; other failures are returned only. */
+/* While reading: bring a message to its routes. STELE_OVERLOAD is recorded in the unit; other failures are returned only. */
 stele_status stele__publish(stele_bus *bus, const stele_message *message, const struct stele__origin *origin,
                             size_t *reached, stele_error **error);
 

@@ -211,8 +211,11 @@ static stele_status ask(const struct stele__entry *entry, stele_bus *bus, const 
     } else if (answer.signal != STELE_PROCEED) {
         const char *text = stele__call_answer_text(&call);
 
-        status = fail_type(message, answer.status, *text ? text : stele_status_text(answer.status), error);
+        text = *text ? text : stele_status_text(answer.status);
+        status = fail_type(message, answer.status, text, error);
         stele__error_add(error, "interceptor", "%s", call.asked->name);
+        if (status == STELE_OVERLOAD)
+            stele__unit_fail(origin->unit, status, "", message, text, 0);
     }
     stele__call_fini(&call);
     return status;

@@ -35,15 +35,16 @@ static stele_status check_send(stele_bus *bus, const stele_message *message, con
     return options ? stele__options_check(options, sizeof(*options), sizeof(*options), "options", error) : STELE_OK;
 }
 
-/* Hops go on where a handler publishes by the bus itself. */
+/* Hops go on where a handler publishes by the bus itself, or by another one. */
 static struct stele__origin origin_here(const stele_bus *bus, struct stele_unit *unit)
 {
     struct stele__origin origin = {unit, 1, 0};
 
-    if (stele__current && stele__current->bus == bus) {
-        origin.hop = stele__current->hop + 1;
+    if (!stele__current)
+        return origin;
+    origin.hop = stele__current->hop + 1;
+    if (stele__current->bus == bus)
         origin.parent_call = stele__current->call;
-    }
     return origin;
 }
 

@@ -32,6 +32,14 @@ static bool is_pattern(const char *on)
     return strpbrk(on, "*>") != NULL;
 }
 
+/* It must be able to match a type. */
+static stele_status check_pattern(const char *on, stele_error **error)
+{
+    const stele_status status = stele__pattern_check(stele__slice(on), error);
+
+    return status == STELE_OK ? stele__attribute_check(STELE__TYPE, stele__slice(on), error) : status;
+}
+
 static stele_status check_interest(const struct stele_route *table, stele_error **error)
 {
     stele_status status;
@@ -40,11 +48,11 @@ static stele_status check_interest(const struct stele_route *table, stele_error 
         return fail_route(table, "neither `on` nor `type` is set", error);
     if (table->on && table->type)
         return fail_route(table, "both `on` and `type` are set", error);
-    status = table->type ? stele_type_check(table->type, error) : stele__pattern_check(stele__slice(table->on), error);
+    status = table->type ? stele_type_check(table->type, error) : check_pattern(table->on, error);
     if (status != STELE_OK) {
         stele__error_prefix(error, "route %s", table->name);
         stele__error_add(error, "route", "%s", table->name);
-        return STELE_INVALID;
+        return status;
     }
     if (table->type && table->type->kind != STELE_EVENT && table->type->kind != STELE_COMMAND &&
         table->type->kind != STELE_QUERY && table->type->kind != STELE_REPLY)
@@ -75,6 +83,8 @@ static const char *misfit(const struct stele_route *table)
         return "STELE_SUSPEND needs a mailbox, and it is inline";
     if (table->partition && table->overflow == STELE_DROP_OLDEST)
         return "STELE_DROP_OLDEST does not go with partitions";
+    if (table->partition && !*table->partition)
+        return "its partition is empty";
     if (table->partition && table->partition[0] == '@' && strcmp(table->partition, "@subject") != 0 &&
         strcmp(table->partition, "@stream") != 0)
         return "its partition is neither a field nor \"@subject\" nor \"@stream\"";
