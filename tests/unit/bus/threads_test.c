@@ -71,6 +71,55 @@ static void FWK06_a_counter_without_a_lock_stays_exact(void **state)
     assert_int_equal(out_of_order, 0);
 }
 
+enum { SENDERS = 3, ROUNDS = 3000 };
+
+static pthread_barrier_t round_begins;
+static atomic_uint refused;
+
+static void *send_in_rounds(void *context)
+{
+    stele_message *message = fixture_event("full");
+
+    (void)context;
+    for (int i = 0; i < 2 * ROUNDS; i++) {
+        if (i % 2 == 0)
+            pthread_barrier_wait(&round_begins);
+        if (stele_publish(fixture_bus, message, NULL, NULL) != STELE_OK)
+            atomic_fetch_add(&refused, 1);
+    }
+    stele_message_unref(message);
+    return NULL;
+}
+
+static stele_status do_nothing(void *resource, const stele_message *message, stele_context *context)
+{
+    (void)resource;
+    (void)message;
+    (void)context;
+    return STELE_OK;
+}
+
+/* Each round's last one has nobody behind it who would wake it. */
+static void who_waits_for_room_is_called_when_there_is_some(void **state)
+{
+    static const struct stele_route route = {
+        .name = "full", .on = "full", .handle = do_nothing, .delivery = STELE_QUEUED, .capacity = 1};
+    const struct stele_bus_options options = {.size = sizeof(options), .timeout_ms = 2000};
+    pthread_t threads[SENDERS];
+
+    (void)state;
+    fixture_renew(&options);
+    fixture_add(&route, NULL);
+    atomic_store(&refused, 0);
+    assert_int_equal(pthread_barrier_init(&round_begins, NULL, SENDERS), 0);
+    for (size_t i = 0; i < SENDERS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, send_in_rounds, NULL), 0);
+    for (size_t i = 0; i < SENDERS; i++)
+        pthread_join(threads[i], NULL);
+    pthread_barrier_destroy(&round_begins);
+    assert_int_equal(atomic_load(&refused), 0);
+}
+
 static uint64_t counters[THREADS];
 
 static stele_status count_key(const struct note *read, stele_context *context)
@@ -312,6 +361,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         fixture_thread_test(FWK06_a_counter_without_a_lock_stays_exact),
+        fixture_thread_test(who_waits_for_room_is_called_when_there_is_some),
         fixture_thread_test(partitions_are_one_at_a_time_each),
         fixture_thread_test(requests_of_many_threads_get_their_own_answers),
         fixture_thread_test(routes_come_and_go_while_others_publish),
