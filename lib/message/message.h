@@ -43,6 +43,7 @@ struct stele_message {
     struct stele_slice stream; /* absent if not stored */
     uint64_t version;
     uint64_t position;
+    unsigned part;    /* of what upcasters split a stored event into */
     size_t allocated; /* bytes of the one allocation */
 };
 
