@@ -9,6 +9,7 @@ EXTRA_DIST += \
 	docs/commands.md \
 	docs/concepts.md \
 	docs/dependencies.md \
+	docs/evolution.md \
 	docs/file-format.md \
 	docs/hooks.md \
 	docs/interceptors.md \
