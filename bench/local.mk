@@ -31,3 +31,7 @@ bench_readers_LDADD = libstele.la
 bench_programs += bench/growth
 bench_growth_SOURCES = bench/growth.c $(bench_bare) $(bench_common)
 bench_growth_LDADD = libstele.la $(SQLITE_LIBS)
+
+bench_programs += bench/projections
+bench_projections_SOURCES = bench/projections.c bench/readings.c bench/readings.h $(bench_common)
+bench_projections_LDADD = libstele.la
