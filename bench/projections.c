@@ -195,7 +195,7 @@ static double read_old(void *context)
     return read_all(subject->old, subject->events);
 }
 
-static void bench_upcasts(const struct bench *bench)
+static void bench_upcasts(struct bench *bench)
 {
     struct subject subject = {.events = bench->events - bench->events % BATCH};
     char *today = path_of(bench, "today");
