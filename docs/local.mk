@@ -8,13 +8,17 @@ EXTRA_DIST += \
 	docs/bank.md \
 	docs/commands.md \
 	docs/concepts.md \
+	docs/dead-letters.md \
 	docs/dependencies.md \
 	docs/evolution.md \
 	docs/file-format.md \
 	docs/hooks.md \
+	docs/observing.md \
 	docs/interceptors.md \
+	docs/modules.md \
 	docs/operating.md \
 	docs/performance.md \
 	docs/reliability.md \
 	docs/snapshots.md \
-	docs/stores.md
+	docs/stores.md \
+	docs/threads.md

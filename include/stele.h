@@ -5,16 +5,21 @@
 #define STELE_H
 
 #include <stele/aggregate.h>
+#include <stele/app.h>
 #include <stele/base.h>
+#include <stele/bus.h>
 #include <stele/channel.h>
 #include <stele/clock.h>
 #include <stele/cloudevents.h>
+#include <stele/deadletters.h>
 #include <stele/error.h>
 #include <stele/hooks.h>
+#include <stele/intercept.h>
 #include <stele/limits.h>
 #include <stele/log.h>
 #include <stele/memory.h>
 #include <stele/message.h>
+#include <stele/observe.h>
 #include <stele/operations.h>
 #include <stele/runtime.h>
 #include <stele/store.h>

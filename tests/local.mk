@@ -17,6 +17,8 @@ include tests/build/local.mk
 
 # Programs whose tests use threads: these run under ThreadSanitizer too (`make check-threads`).
 thread_tests = \
+	tests/unit/bus/threads_test \
+	tests/unit/bus/aggregates_test \
 	tests/contract/contract_test \
 	tests/crash/race_test \
 	tests/unit/aggregate/cache_test \
@@ -27,13 +29,24 @@ thread_tests = \
 	tests/unit/base/futex_test \
 	tests/unit/base/memory_test \
 	tests/unit/base/uuid_test \
+	tests/unit/runtime/carrier_test \
+	tests/unit/runtime/descriptor_portable_test \
+	tests/unit/runtime/descriptor_test \
 	tests/unit/runtime/mailbox_test \
 	tests/unit/runtime/stress_test \
 	tests/unit/runtime/timer_test \
 	tests/unit/runtime/wait_test \
 	tests/unit/runtime/worker_test \
+	tests/unit/bus/breaker_test \
+	tests/unit/bus/event_log_test \
+	tests/unit/bus/observe_test \
 	tests/unit/bus/observers_test \
 	tests/unit/bus/channel_test \
+	tests/unit/bus/intercept_test \
+	tests/unit/bus/memo_test \
+	tests/unit/bus/schedule_test \
+	tests/unit/bus/stock_test \
+	tests/unit/bus/follow_thread_test \
 	tests/unit/store/idle_test \
 	tests/unit/store/listen_test \
 	tests/unit/store/queue_test \

@@ -13,6 +13,7 @@ tools_stele_stele_SOURCES = \
 	tools/stele/batch.c \
 	tools/stele/batch.h \
 	tools/stele/compact.c \
+	tools/stele/dead.c \
 	tools/stele/diagnostics.c \
 	tools/stele/diagnostics.h \
 	tools/stele/events.c \

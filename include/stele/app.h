@@ -55,6 +55,7 @@
  * name and pattern of an interceptor are relative: "placed" is "order.placed".
  * What begins with "order." already stays as it is; a leading dot makes a name
  * absolute: ".payment.paid" is "payment.paid". Names of types are never changed.
+ * An interceptor without a pattern is for every message, of other modules too.
  *
  * An app is used by one thread at a time; its bus by any.
  */
@@ -139,21 +140,24 @@ STELE_API stele_status stele_app_provide(stele_app *app, const char *name, void 
 STELE_API void *stele_app_resource(const stele_app *app, const char *name);
 
 /*
- * Mount modules (NULL at the end of the list): all, or none. The graph of
- * all that is mounted then is checked: unknown types, two types under one name,
- * a second handler of a command or query, a reply other than the one awaited,
- * awaited but never published, published but never handled, handled but neither
+ * Mount modules (NULL at the end of the list), before the app is started: all, or
+ * none. The graph of all that is mounted then is checked: unknown types, two
+ * types under one name, a second handler of a command or query, a reply other
+ * than the one awaited, awaited but never published, published but never handled
+ * (events of aggregates need no handler: they are in the log), handled but neither
  * published nor accepted, resources that are not there, names that are taken or
- * malformed, an aggregate without a store. STELE_INVALID with all problems in
- * the message, one a line, the first naming their number. A module mounted
- * twice is mounted once.
+ * malformed, modules in a circle, an aggregate without a store. STELE_INVALID
+ * with all problems in the message, and in the error's "problems", one a line; those beyond
+ * some 3,600 bytes are only counted. A module mounted twice is mounted once. What
+ * a bus alone can refuse (stele_bus_add_route()) comes after that, one by one.
  */
 STELE_API stele_status stele_app_mount(stele_app *app, const struct stele_module *const *modules, stele_error **error);
 
 /*
  * Start: the routes after the commit begin, then the `start` functions are
- * called; if one fails, those started are stopped again and its error returned.
- * Starting twice is STELE_INVALID.
+ * called, then the schedules run; if something fails, those started are stopped again
+ * and its error returned, and the app may be started once more. Starting what is
+ * started or stopped is STELE_INVALID.
  */
 STELE_API stele_status stele_app_start(stele_app *app, stele_error **error);
 /* Stop: stele_bus_stop(), then the `stop` functions in reverse. Stopping twice is harmless. */
@@ -162,7 +166,10 @@ STELE_API stele_status stele_app_stop(stele_app *app, uint32_t timeout_ms, struc
 /*
  * Start, wait for SIGINT or SIGTERM (or stele_app_quit()), stop within
  * `timeout_ms`; a second signal ends the wait. The former handlers of these
- * signals are put back. One app at a time may run (STELE_INVALID).
+ * signals are put back. One app at a time may run (STELE_INVALID). A runtime without
+ * workers is driven meanwhile; in a simulation, virtual time passes, and the app
+ * ends as well when nothing will ever happen any more. Errors as stele_app_start()
+ * and stele_app_stop(); STELE_IO when the system is out of descriptors.
  */
 STELE_API stele_status stele_app_run(stele_app *app, uint32_t timeout_ms, stele_error **error);
 /* Have stele_app_run() end. Thread-safe; from handlers too. */

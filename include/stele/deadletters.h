@@ -13,7 +13,10 @@
  *
  * Requeueing hands a message to the route it failed in, and to no other. From
  * another process (`stele dead requeue`) it is done by the bus that has the
- * route, when it sees the mark in the log.
+ * route, when it sees the mark in the log, if need be after its next start. A
+ * letter is gone when it was handled; if it fails again, it lies there again.
+ * So a kill in between has it handled once more. Of several buses that have the
+ * route, each does it.
  */
 #ifndef STELE_DEADLETTERS_H
 #define STELE_DEADLETTERS_H
@@ -39,6 +42,7 @@ struct stele_dead_letter {
     uint64_t attempts; /* calls in all */
     int64_t first_time, last_time;
     uint64_t position;            /* where it is stored; 0: it is not */
+    bool is_requeued;             /* and neither handled nor buried since */
     const stele_message *message; /* NULL if it is stored and could not be read */
 };
 
@@ -48,7 +52,8 @@ struct stele_dead_query {
     const char *route;
     const char *id;
     const char *code;
-    uint64_t limit; /* the first so many, oldest first; 0: no limit */
+    bool with_requeued; /* also those that were requeued, and wait for their route or are being handled */
+    uint64_t limit;     /* the first so many, oldest first; 0: no limit */
 };
 
 /* Call `visit` for each letter, oldest first, until it returns false. Errors as stele_read(). */

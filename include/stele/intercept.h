@@ -60,8 +60,9 @@ enum stele_point {
     STELE_AT_PUBLISH = 1,
     STELE_AT_HANDLE = 2,
     STELE_AT_FAILED = 4,
-    STELE_AT_DONE = 8, /* told, not asked, when a call that was not kept from running has ended; the signal is ignored */
-    STELE_AT_WITHDRAWN = 16 /* told, when a call that this one let pass at HANDLE was kept from running by another */
+    /* Told, not asked: the signal is ignored. */
+    STELE_AT_DONE = 8,      /* a call that was not kept from running has ended */
+    STELE_AT_WITHDRAWN = 16 /* a call that this one let pass at HANDLE was kept from running by another */
 };
 
 enum stele_signal { STELE_PROCEED, STELE_SKIP, STELE_RETRY_LATER, STELE_FALLBACK, STELE_FAIL, STELE_ERROR };

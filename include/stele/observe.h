@@ -72,17 +72,20 @@ struct stele_observation {
 enum stele_observer_overflow { STELE_OBSERVER_DROP_OLDEST, STELE_OBSERVER_DROP_NEWEST };
 
 struct stele_observer {
-    const char *name; /* unique on its bus */
-    const char *on;   /* type name or pattern of messages; NULL: all */
-    unsigned kinds;   /* of enum stele_seen, or-ed; 0: all */
-    size_t capacity;  /* default 1024 */
-    enum stele_observer_overflow overflow;
+    const char *name;                      /* unique on its bus */
+    const char *on;                        /* type name or pattern of messages; NULL: all */
+    unsigned kinds;                        /* of enum stele_seen, or-ed; 0: all */
+    size_t capacity;                       /* default 1024 */
+    enum stele_observer_overflow overflow; /* of a full queue: counted */
+    /* It may call the bus, but not wait for observers. While one call lasts longer than a second or two, that is logged and
+     * another thread stands in for its own. */
     void (*see)(void *context, const struct stele_observation *observation);
     void (*free)(void *context); /* when it is removed or the bus freed, behind the last `see`; may be NULL */
 };
 
 /* Add an observer, from now on. STELE_INVALID names it and what is wrong: no name, one that is taken, no function, a
- * malformed pattern; STELE_NO_MEMORY. The struct must outlive the bus. */
+ * malformed pattern; STELE_SHUTDOWN; STELE_NO_MEMORY. Name, pattern and functions must live until it is freed, the struct
+ * is copied. On failure the context stays the caller's. */
 STELE_API stele_status stele_bus_add_observer(stele_bus *bus, const struct stele_observer *observer, void *context,
                                               stele_error **error);
 /* Remove one by name: what waits for it is dropped. False if there is none. Also from its own `see`. */
@@ -112,14 +115,15 @@ STELE_API stele_status stele_metrics_prometheus(stele_bus *bus, stele_arena *are
 
 /* --- Stock observers ------------------------------------------------------------------ */
 
-/* The last `capacity` (default 200) ends of calls, in memory. Owned by the bus, named "event-log"; valid until removed. */
+/* The last `capacity` (default 200) ends of calls, each attempt once, and events that no route wanted; in memory. Owned by
+ * the bus, named "event-log"; valid until removed. */
 typedef struct stele_event_log stele_event_log;
 STELE_API stele_status stele_event_log_add(stele_bus *bus, size_t capacity, stele_event_log **out, stele_error **error);
 
 struct stele_event_log_query {
     size_t size;
     const char *type;  /* exactly; NULL: any */
-    const char *trace; /* the trace id of the traceparent, or the correlation id; NULL: any */
+    const char *trace; /* the trace id of the traceparent, or the correlation id (of a root: its id); NULL: any */
     bool has_limit;
     size_t limit; /* the last so many; 0 is none. Without has_limit: 50 */
 };
@@ -142,8 +146,18 @@ STELE_API stele_status stele_event_log_json(stele_event_log *log, const struct s
  * it cannot be opened; a write that fails later is logged once and counted as dropped. Named "audit". */
 STELE_API stele_status stele_audit_add(stele_bus *bus, const char *path, unsigned kinds, stele_error **error);
 
-/* Write each observation to the log hook (stele/log.h): failures as warnings, the rest as debug. Named "log". */
-STELE_API stele_status stele_log_observer_add(stele_bus *bus, unsigned kinds, stele_error **error);
+struct stele_log_observer_options {
+    size_t size;
+    unsigned kinds; /* of enum stele_seen; 0: all */
+    bool has_slow;  /* without it, slow_ms is 5000 */
+    uint32_t
+        slow_ms; /* a call of a handler that took as long or longer is told in one more record, a warning; 0: all */
+};
+
+/* Write each observation to the log hook (stele/log.h): failures and losses as warnings, the rest as debug; with the fields
+ * route, type, id, trace, attempt, duration_ns, status, text. Named "log". STELE_INVALID, STELE_NO_MEMORY. */
+STELE_API stele_status stele_log_observer_add(stele_bus *bus, const struct stele_log_observer_options *options,
+                                              stele_error **error);
 
 /* --- Spans -------------------------------------------------------------------------------- */
 
@@ -159,7 +173,8 @@ struct stele_span {
     unsigned attempt;
 };
 
-/* Give each call's span, when it ends, to `end` (in the manner of an observer named "spans"). */
+/* Give each call's span, when it ends, to `end` (in the manner of an observer named "spans"). As long as it is there, what
+ * a handler publishes has the span of its call as parent id in its traceparent. */
 typedef void stele_span_end(void *context, const struct stele_span *span);
 STELE_API stele_status stele_spans_add(stele_bus *bus, stele_span_end *end, void *context, stele_error **error);
 

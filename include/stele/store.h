@@ -22,7 +22,9 @@
  *
  * A store is thread-safe. A cursor is used by one thread at a time. After
  * fork() the child must not use a store or cursor of its parent: each call
- * says so with STELE_FORKED, and closing one there frees nothing.
+ * says so with STELE_FORKED, and closing one there frees nothing. Nor can it
+ * open a file again that was open when it was forked off: STELE_FORKED. Fork
+ * first and open then, in each process.
  */
 #ifndef STELE_STORE_H
 #define STELE_STORE_H

@@ -67,6 +67,8 @@ stele_status stele__graves_follow(struct stele__graves *graves, stele_store *sto
 /* Bury a message. A store that refuses it is logged, and the letter kept in memory. */
 void stele__graves_bury(struct stele__graves *graves, const char *route, const stele_message *message,
                         stele_status status, const char *text, unsigned attempts);
+/* Look for letters that are marked as requeued, and hand them to their routes: after commits, and when a route is added. */
+void stele__graves_look(struct stele__graves *graves);
 uint64_t stele__graves_count(struct stele__graves *graves);
 
 /* --- The log (follow.c) -------------------------------------------------------------- */
@@ -79,6 +81,8 @@ void stele__follower_free(struct stele__follower *follower);
 /* Begin to read for a route of delivery AFTER_COMMIT or DURABLE; end it, when it is removed. */
 stele_status stele__follower_add(struct stele__follower *follower, struct stele__route *route, stele_error **error);
 void stele__follower_remove(struct stele__follower *follower, struct stele__route *route);
+/* Something may be to do for dead letters: a route was added that requeued ones wait for. */
+void stele__follower_look(struct stele__follower *follower);
 /* Where a route is: handled up to `*position`, the head is at `*head`. */
 void stele__follower_place(struct stele__follower *follower, const struct stele__route *route, uint64_t *position,
                            uint64_t *head);
@@ -89,7 +93,9 @@ struct stele__schedules;
 stele_status stele__schedules_new(stele_bus *bus, struct stele__schedules **out, stele_error **error);
 /* Cancel all and take no more, as the first step of stopping; twice is harmless. */
 void stele__schedules_stop(struct stele__schedules *schedules);
-/* Waits for one that is publishing at this moment: before the bus's own parts are freed. NULL is allowed. */
+/* When stopped: wait a second at most until none is publishing; false if one still is. */
+bool stele__schedules_drain(struct stele__schedules *schedules);
+/* When drained. NULL is allowed. */
 void stele__schedules_free(struct stele__schedules *schedules);
 
 /* --- Names of memos, unique on a bus (intercept_memo.c) ------------------------------ */

@@ -16,6 +16,7 @@
  * which is told to the interceptor.
  */
 #include "bus/chain.h"
+#include "bus/stock.h"
 
 #include "base/error.h"
 #include "base/log.h"
@@ -85,6 +86,8 @@ static stele_status place(const struct stele_interceptor *interceptor, stele_bus
     }
     placed->interceptor = interceptor;
     placed->name = interceptor->name;
+    placed->ask = kind->ask;
+    placed->timeout_ms = interceptor->timeout_ms;
     placed->points = kind->points;
     placed->priority = priority_of(interceptor);
     placed->is_critical = is_critical(interceptor);
@@ -130,6 +133,12 @@ void stele__placed_unref(struct stele__placed *placed)
     stele__free(placed, sizeof(*placed));
 }
 
+void stele__placed_retire(struct stele__placed *placed)
+{
+    if (placed->interceptor->kind == &stele_memo_kind)
+        stele__memo_retire(placed->state);
+}
+
 int stele__placed_compare(const void *left, const void *right)
 {
     const struct stele__placed *const *first = left;
@@ -157,12 +166,17 @@ void stele__call_init(struct stele_call *call, stele_bus *bus, const stele_messa
     stele__vector_init(&call->notes, sizeof(uint64_t));
 }
 
-/* Forget what the one asked before left behind. */
-static void clear_answer(struct stele_call *call)
+static void clear_given(struct stele_call *call)
 {
     for (size_t i = 0; i < call->given.count; i++)
         stele_message_unref(*(stele_message **)stele__vector_at(&call->given, i));
     stele__vector_truncate(&call->given, 0);
+}
+
+/* Forget what the one asked before left behind. */
+static void clear_answer(struct stele_call *call)
+{
+    clear_given(call);
     stele__buffer_reset(&call->answer);
 }
 
@@ -345,19 +359,18 @@ static struct stele_answer check_answer(struct stele_answer answer, enum stele_p
 static struct stele_answer ask_one(const struct stele__placed *placed, enum stele_point point, struct stele_call *call,
                                    bool *let_pass)
 {
-    const struct stele_interceptor *interceptor = placed->interceptor;
-    const int64_t began = interceptor->timeout_ms ? stele_call_time(call) : 0;
-    const struct stele_answer answer = interceptor->kind->ask(placed->state, point, call);
+    const int64_t began = placed->timeout_ms ? stele_call_time(call) : 0;
+    const struct stele_answer answer = placed->ask(placed->state, point, call);
     int64_t took;
 
     *let_pass = answer.signal == STELE_PROCEED;
-    if (!interceptor->timeout_ms)
+    if (!placed->timeout_ms)
         return answer;
     took = stele_call_time(call) - began;
-    if (took <= interceptor->timeout_ms * NANOS_PER_MS)
+    if (took <= placed->timeout_ms * NANOS_PER_MS)
         return answer;
     return stele_call_error(call, STELE_TIMEOUT, "took %lld ms to answer, its limit is %lu ms",
-                            (long long)(took / NANOS_PER_MS), (unsigned long)interceptor->timeout_ms);
+                            (long long)(took / NANOS_PER_MS), (unsigned long)placed->timeout_ms);
 }
 
 /* The text of an ERROR with the interceptor's name in front. */
@@ -421,7 +434,7 @@ static void tell(const struct stele__chain *chain, size_t count, enum stele_poin
         if (!(placed->points & (unsigned)point))
             continue;
         call->asking = i;
-        placed->interceptor->kind->ask(placed->state, point, call);
+        placed->ask(placed->state, point, call);
     }
     call->asking = asking;
     stele__vector_truncate(&call->notes, 0);
@@ -450,6 +463,8 @@ struct stele_answer stele__chain_ask(const struct stele__chain *chain, enum stel
                 clear_answer(call);
             continue;
         }
+        if (answer.signal != STELE_FALLBACK)
+            clear_given(call);
         if (point == STELE_AT_HANDLE)
             tell(chain, let_pass ? i + 1 : i, STELE_AT_WITHDRAWN, call);
         return answer;

@@ -23,6 +23,9 @@ struct stele__placed {
     const struct stele_interceptor *interceptor;
     const char *name; /* points to the interceptor's */
     void *state;
+    /* Copies, so that asking stays within these few words. */
+    struct stele_answer (*ask)(void *state, enum stele_point point, stele_call *call);
+    uint32_t timeout_ms;
     unsigned points;
     int priority;
     bool is_critical;
@@ -35,6 +38,8 @@ stele_status stele__placed_new(const struct stele_interceptor *interceptor, stel
                                struct stele__placed **out, stele_error **error);
 struct stele__placed *stele__placed_ref(struct stele__placed *placed);
 void stele__placed_unref(struct stele__placed *placed);
+/* It was removed, while others may still refer to it: what it holds on the bus by name is free. Not under a lock. */
+void stele__placed_retire(struct stele__placed *placed);
 /* qsort(3) order of two `struct stele__placed *`. */
 int stele__placed_compare(const void *left, const void *right);
 

@@ -10,7 +10,7 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "base/text.h"
-#include "bus/again.h"
+#include "bus/core.h"
 #include "bus/stock.h"
 
 /* --- Validation ------------------------------------------------------------------------- */
@@ -192,16 +192,9 @@ static stele_status make_fallback(const void *untyped, stele_bus *bus, void **st
 
 static stele_status give_fallback(const struct stele_fallback_value *settings, stele_call *call, stele_error **error)
 {
-    const stele_message *cause = stele_call_message(call);
-    struct stele_extension extensions[STELE_EXTENSIONS_MAX];
-    const struct stele_message_options options = {.size = sizeof(options),
-                                                  .cause = cause,
-                                                  .has_time = true,
-                                                  .time = stele__bus_now(stele_call_bus(call)),
-                                                  .extensions = extensions,
-                                                  .extension_count = stele__message_extensions(cause, extensions)};
     stele_message *message = NULL;
-    stele_status status = stele_message_new(settings->type, settings->payload, &options, &message, error);
+    stele_status status = stele__bus_message(stele_call_bus(call), settings->type, settings->payload, NULL,
+                                             stele_call_message(call), &message, error);
 
     if (status == STELE_OK)
         status = stele_call_give(call, message);

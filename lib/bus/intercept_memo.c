@@ -232,11 +232,20 @@ static stele_status claim_name(struct memo *memo, stele_error **error)
     return status;
 }
 
+/* Once or twice: another memo may have the name by then. */
 static void forget_name(struct memo *memo)
 {
+    const struct stele_slice name = stele__slice(memo->name);
+
     pthread_mutex_lock(&memo->names->mutex);
-    stele__map_remove(&memo->names->names, stele__slice(memo->name));
+    if (stele__map_get(&memo->names->names, name) == memo)
+        stele__map_remove(&memo->names->names, name);
     pthread_mutex_unlock(&memo->names->mutex);
+}
+
+void stele__memo_retire(void *state)
+{
+    forget_name(state);
 }
 
 static char *memo_name(const struct stele_memo *settings)
@@ -304,14 +313,14 @@ static void free_memo(void *state)
 
 static stele_status give_again(const struct result *result, stele_call *call, stele_error **error)
 {
-    const struct stele__again how = {
-        .time = stele__bus_now(stele_call_bus(call)), .cause = stele_call_message(call), .former_cause = result->cause};
+    const struct stele__again how = {.cause = stele_call_message(call), .former_cause = result->cause};
+    stele_runtime *runtime = stele_bus_runtime(stele_call_bus(call));
     stele_status status = STELE_OK;
 
     for (size_t i = 0; i < result->count && status == STELE_OK; i++) {
         stele_message *message = NULL;
 
-        status = stele__message_again(result->messages[i], &how, &message, error);
+        status = stele__message_again(runtime, result->messages[i], &how, &message, error);
         if (status == STELE_OK)
             status = stele_call_give(call, message);
         stele_message_unref(message);

@@ -1,6 +1,59 @@
 # Storey 4: routes, units of work, interceptors, observers, dead letters, channels.
 
 libstele_core_la_SOURCES += \
+	lib/bus/again.c \
+	lib/bus/again.h \
+	lib/bus/aggregates.c \
+	lib/bus/audit.c \
+	lib/bus/audit.h \
+	lib/bus/bus.c \
+	lib/bus/bus.h \
+	lib/bus/call.c \
+	lib/bus/chain.c \
+	lib/bus/chain.h \
 	lib/bus/channel.c \
+	lib/bus/check.c \
+	lib/bus/check.h \
+	lib/bus/context.c \
+	lib/bus/core.h \
+	lib/bus/dead_choice.c \
+	lib/bus/dead_choice.h \
+	lib/bus/dead_log.c \
+	lib/bus/dead_log.h \
+	lib/bus/deadletters.c \
+	lib/bus/describe.c \
+	lib/bus/describe.h \
+	lib/bus/event_log.c \
+	lib/bus/event_log.h \
+	lib/bus/failed.c \
+	lib/bus/follow.c \
+	lib/bus/intercept_breaker.c \
+	lib/bus/intercept_gate.c \
+	lib/bus/intercept_limit.c \
+	lib/bus/intercept_memo.c \
+	lib/bus/intercept_retry.c \
+	lib/bus/log_observer.c \
+	lib/bus/metrics.c \
+	lib/bus/metrics.h \
+	lib/bus/metrics_text.c \
+	lib/bus/observe.c \
 	lib/bus/observers.c \
-	lib/bus/observers.h
+	lib/bus/observers.h \
+	lib/bus/place.c \
+	lib/bus/place.h \
+	lib/bus/publish.c \
+	lib/bus/queue.c \
+	lib/bus/request.c \
+	lib/bus/route.c \
+	lib/bus/schedule.c \
+	lib/bus/seeing.c \
+	lib/bus/seeing.h \
+	lib/bus/spans.c \
+	lib/bus/spans.h \
+	lib/bus/stats.c \
+	lib/bus/stock.h \
+	lib/bus/table.c \
+	lib/bus/unit.c \
+	lib/bus/where.c \
+	lib/bus/yard.c \
+	lib/bus/yard.h

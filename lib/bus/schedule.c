@@ -31,6 +31,7 @@
 #include <stdio.h>
 
 #define NANOS_PER_MS INT64_C(1000000)
+enum { DRAIN_MS = 1000 };
 /* Far enough away, and sums with the clock stay far from overflow: about 73 years. */
 #define DELAY_MAX (INT64_MAX / 4)
 
@@ -146,10 +147,10 @@ static void log_failure(const struct schedule *schedule, stele_status status, co
 
 static void publish(const struct schedule *schedule)
 {
-    const struct stele__again how = {.time = stele__bus_now(schedule->all->bus)};
+    const struct stele__again how = {0};
     stele_message *message = NULL;
     stele_error *error = NULL;
-    stele_status status = stele__message_again(schedule->message, &how, &message, &error);
+    stele_status status = stele__message_again(schedule->all->runtime, schedule->message, &how, &message, &error);
 
     if (status == STELE_OK)
         status = stele_publish(schedule->all->bus, message, NULL, &error);
@@ -367,11 +368,14 @@ void stele__schedules_stop(struct stele__schedules *all)
     }
 }
 
+bool stele__schedules_drain(struct stele__schedules *all)
+{
+    return stele__runtime_wait(all->runtime, &all->idle,
+                               stele__runtime_monotonic(all->runtime) + DRAIN_MS * NANOS_PER_MS);
+}
+
 void stele__schedules_free(struct stele__schedules *all)
 {
-    if (!all)
-        return;
-    stele__schedules_stop(all);
-    stele__runtime_wait(all->runtime, &all->idle, INT64_MAX);
-    unref(all);
+    if (all)
+        unref(all);
 }

@@ -20,6 +20,11 @@ static inline const void *stele__call_settings(const struct stele_call *call)
     return call->asked->interceptor->settings;
 }
 
+/* --- Memo (intercept_memo.c) ------------------------------------------------------------- */
+
+/* Its place was removed: its name is free, although calls that are under way may still ask it. */
+void stele__memo_retire(void *state);
+
 /* --- Circuit breaker (intercept_breaker.c) ------------------------------------------- */
 
 enum stele__breaker_state { STELE__BREAKER_CLOSED, STELE__BREAKER_OPEN, STELE__BREAKER_HALF_OPEN };

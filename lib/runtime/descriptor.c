@@ -2,24 +2,22 @@
  * A descriptor to poll for what is ready or due, so that an event loop of the
  * program's own can drive a runtime.
  *
- *     ready  -> eventfd -.
- *                         >- epoll: the descriptor
- *     timers -> timerfd -'
+ *     Linux: ready  -> eventfd -.
+ *                                >- epoll: the descriptor
+ *            timers -> timerfd -'
+ *
+ *     elsewhere (or with STELE__DESCRIPTOR_PORTABLE, for tests): a pipe with a byte in it while something is ready or
+ *     due; a thread puts it there in time for timers
  *
  * They are made when somebody asks for the descriptor, and brought up to date
  * when something changes while the runtime is not running: a task that is
  * added, a timer that is started or cancelled, the end of a run.
  *
- * What can fail: the system has no descriptors left (-1).
+ * What can fail: the system has no descriptors left, or no thread (-1).
  */
 #include "runtime/state.h"
 
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
-#include <sys/timerfd.h>
 #include <unistd.h>
-
-#define NANOS_PER_SECOND INT64_C(1000000000)
 
 static void close_one(int *descriptor)
 {
@@ -34,6 +32,14 @@ void stele__descriptor_close(stele_runtime *runtime)
     close_one(&runtime->event_descriptor);
     close_one(&runtime->timer_descriptor);
 }
+
+#if defined(__linux__) && !defined(STELE__DESCRIPTOR_PORTABLE)
+
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+
+#define NANOS_PER_SECOND INT64_C(1000000000)
 
 static bool join(stele_runtime *runtime, int descriptor)
 {
@@ -97,6 +103,51 @@ void stele__descriptor_update(stele_runtime *runtime)
     show_ready(runtime);
     show_due(runtime);
 }
+
+#else
+
+#include <fcntl.h>
+
+static bool is_open(const int ends[2])
+{
+    return fcntl(ends[0], F_SETFD, FD_CLOEXEC) == 0 && fcntl(ends[1], F_SETFD, FD_CLOEXEC) == 0 &&
+           fcntl(ends[0], F_SETFL, O_NONBLOCK) == 0 && fcntl(ends[1], F_SETFL, O_NONBLOCK) == 0;
+}
+
+/* Locked. */
+static void open_all(stele_runtime *runtime)
+{
+    int ends[2];
+
+    if (pipe(ends) != 0)
+        return;
+    runtime->descriptor = ends[0];
+    runtime->event_descriptor = ends[1];
+    runtime->event_shown = false;
+    if (!is_open(ends) || (!runtime->keeper && !runtime->stopping && !stele__keeper_start(runtime)))
+        stele__descriptor_close(runtime);
+}
+
+void stele__descriptor_update(stele_runtime *runtime)
+{
+    const int64_t due = stele__timer_next(runtime);
+    const bool has_work = !runtime->stopped && (runtime->ready.first || due <= stele__runtime_monotonic(runtime));
+    char byte = 0;
+    ssize_t moved = 0;
+
+    if (runtime->descriptor < 0)
+        return;
+    if (has_work && !runtime->event_shown)
+        moved = write(runtime->event_descriptor, &byte, 1);
+    else if (!has_work && runtime->event_shown)
+        moved = read(runtime->descriptor, &byte, 1);
+    if (moved == 1)
+        runtime->event_shown = has_work;
+    if (due < runtime->keeper_until)
+        stele__keeper_wake(runtime);
+}
+
+#endif
 
 int stele_runtime_descriptor(stele_runtime *runtime)
 {

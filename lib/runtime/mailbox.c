@@ -79,11 +79,21 @@ static bool schedule(struct stele__mailbox *mailbox)
 
 /* --- Without it ---------------------------------------------------------------------------- */
 
+/* No worker has it any more; the mailbox may be gone after. Unlocks. */
+static void come_to_rest(struct stele__mailbox *mailbox)
+{
+    void (*const gone)(struct stele__mailbox *) = mailbox->gone;
+
+    mailbox->scheduled = false;
+    pthread_mutex_unlock(&mailbox->mutex);
+    if (gone)
+        gone(mailbox);
+}
+
 void stele__mailbox_unschedule(struct stele__mailbox *mailbox)
 {
     pthread_mutex_lock(&mailbox->mutex);
-    mailbox->scheduled = false;
-    pthread_mutex_unlock(&mailbox->mutex);
+    come_to_rest(mailbox);
 }
 
 /* The mailbox may be gone when this returns: whoever runs it may have freed it. */
@@ -165,6 +175,18 @@ struct stele__letter *stele__mailbox_close(struct stele__mailbox *mailbox)
     return letters;
 }
 
+bool stele__mailbox_retire(struct stele__mailbox *mailbox, void (*gone)(struct stele__mailbox *mailbox))
+{
+    bool is_idle;
+
+    pthread_mutex_lock(&mailbox->mutex);
+    is_idle = !mailbox->scheduled;
+    if (!is_idle)
+        mailbox->gone = gone;
+    pthread_mutex_unlock(&mailbox->mutex);
+    return is_idle;
+}
+
 size_t stele__mailbox_count(struct stele__mailbox *mailbox)
 {
     size_t count;
@@ -190,26 +212,27 @@ bool stele__mailbox_is_idle(struct stele__mailbox *mailbox)
 /* The next letter; NULL: there is none, and the mailbox may be gone. */
 static struct stele__letter *take(struct stele__mailbox *mailbox)
 {
-    struct stele__letter *letter = NULL;
+    struct stele__letter *letter;
 
     pthread_mutex_lock(&mailbox->mutex);
-    if (has_something(mailbox))
-        letter = take_first(mailbox);
-    else
-        mailbox->scheduled = false;
+    if (!has_something(mailbox)) {
+        come_to_rest(mailbox);
+        return NULL;
+    }
+    letter = take_first(mailbox);
     pthread_mutex_unlock(&mailbox->mutex);
     return letter;
 }
 
 static void put_back(struct stele__mailbox *mailbox)
 {
-    bool goes_on;
-
     pthread_mutex_lock(&mailbox->mutex);
-    goes_on = mailbox->scheduled = has_something(mailbox);
+    if (!has_something(mailbox)) {
+        come_to_rest(mailbox);
+        return;
+    }
     pthread_mutex_unlock(&mailbox->mutex);
-    if (goes_on)
-        make_ready(mailbox);
+    make_ready(mailbox);
 }
 
 static bool is_outranked(const struct stele__mailbox *mailbox, stele_runtime *runtime)

@@ -24,7 +24,7 @@
 #include "base/futex.h"
 
 /* Priorities of ready work; routes take any, lower first. */
-enum { STELE__PRIORITY_TIMER = -1000000, STELE__PRIORITY_DEFAULT = 100, STELE__PRIORITY_OBSERVER = 1000000 };
+enum { STELE__PRIORITY_DEFAULT = 100, STELE__PRIORITY_OBSERVER = 1000000 };
 
 /* Something in the queue of what is ready. Set `name`, `priority`, `run` once; the rest is the runtime's. */
 struct stele__task {
@@ -65,7 +65,8 @@ struct stele__mailbox {
     stele_runtime *runtime;
     /* Deliver one letter, without a lock; never two at once. The letter is the function's. */
     void (*deliver)(struct stele__mailbox *mailbox, struct stele__letter *letter);
-    size_t capacity; /* letters that may wait; 0 = no limit */
+    void (*gone)(struct stele__mailbox *mailbox); /* see stele__mailbox_retire() */
+    size_t capacity;                              /* letters that may wait; 0 = no limit */
 
     pthread_mutex_t mutex; /* guards what follows */
     struct stele__letter *first, *last;
@@ -92,6 +93,8 @@ void stele__mailbox_pause(struct stele__mailbox *mailbox);
 void stele__mailbox_resume(struct stele__mailbox *mailbox);
 /* Take no more. What waits is given back as a chain (NULL: nothing); one that is in flight goes on. */
 struct stele__letter *stele__mailbox_close(struct stele__mailbox *mailbox);
+/* Of a closed one: true if it is idle, and may be freed; else `gone` is called, without a lock, as soon as it is. */
+bool stele__mailbox_retire(struct stele__mailbox *mailbox, void (*gone)(struct stele__mailbox *mailbox));
 size_t stele__mailbox_count(struct stele__mailbox *mailbox);
 /* True if nothing waits, nothing is in flight, and no worker is about to look: of a closed mailbox that stays so, and
  * it may be freed. */
@@ -139,9 +142,10 @@ bool stele__signal_is_set(struct stele__signal *signal);
 /*
  * Wait until the signal is set, or the monotonic time is `deadline` (INT64_MAX:
  * none): true if it is set. With workers: spins briefly, then sleeps; a worker
- * that waits has another thread stand in for it. Without: runs what is ready. In
- * a simulation also lets virtual time pass from timer to timer up to the
- * deadline; false at once if nothing will ever happen.
+ * that waits has another thread stand in for it. Without: runs what is ready, on
+ * the caller's stack. In a simulation others have their turn, virtual time passes
+ * from timer to timer up to the deadline, and the wait is false at once if nothing
+ * will ever happen, or, in a callback, if there is no thread for the others.
  */
 bool stele__runtime_wait(stele_runtime *runtime, struct stele__signal *signal, int64_t deadline);
 

@@ -136,6 +136,17 @@ static void fire(struct stele__worker *worker, struct stele__timer *timer)
     stele__runtime_tell(runtime);
 }
 
+/* Locked: when to look again. Without workers the keeper only tells that something is due, to whoever polls. */
+static int64_t announce_next(stele_runtime *runtime, int64_t now)
+{
+    const int64_t next = stele__timer_next(runtime);
+
+    if (next > now)
+        return next;
+    stele__descriptor_update(runtime);
+    return INT64_MAX;
+}
+
 static void *keep_time(void *context)
 {
     struct stele__worker *worker = context;
@@ -146,12 +157,12 @@ static void *keep_time(void *context)
     pthread_mutex_lock(&runtime->mutex);
     while (!runtime->stopping && runtime->keeper == worker) {
         const int64_t now = stele__runtime_monotonic(runtime);
-        struct stele__timer *timer = stele__timer_take(runtime, now);
+        struct stele__timer *timer = runtime->kind == STELE__WORKERS ? stele__timer_take(runtime, now) : NULL;
 
         if (timer)
             fire(worker, timer);
         else
-            sleep_until(worker, stele__timer_next(runtime), now);
+            sleep_until(worker, announce_next(runtime, now), now);
     }
     if (runtime->keeper == worker)
         runtime->keeper = NULL;

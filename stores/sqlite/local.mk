@@ -16,6 +16,7 @@ libstele_core_la_SOURCES += \
 	stores/sqlite/mark.c \
 	stores/sqlite/operations.c \
 	stores/sqlite/operations.h \
+	stores/sqlite/process.c \
 	stores/sqlite/read.c \
 	stores/sqlite/record.c \
 	stores/sqlite/schema.c \

@@ -296,6 +296,8 @@ static stele_status prepare_file(struct sqlite_store *store, const char *locatio
         status = stele__sqlite_create(store, error);
     if (status == STELE_OK)
         status = stele__sqlite_inspect(store, error);
+    if (status == STELE_OK)
+        status = stele__sqlite_enter_process(store, error);
     store->tidies = status == STELE_OK && store->mode == STELE_OPEN_READ_ONLY && stele__sqlite_may_tidy(store);
     return status == STELE_OK ? stele__sqlite_inspect_log(store, error) : status;
 }
@@ -395,6 +397,7 @@ void stele__sqlite_close(struct stele_backend *backend)
     pthread_cond_destroy(&store->pool_given);
     pthread_mutex_destroy(&store->pool_mutex);
     stele__text_free(store->vfs);
+    stele__sqlite_leave_process(store);
     stele__sqlite_leave(store);
     stele__free(store, sizeof(*store));
 }

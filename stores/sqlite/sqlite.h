@@ -188,6 +188,11 @@ uint64_t stele__sqlite_type_checksum(int64_t id, uint32_t version, struct stele_
 stele_status stele__sqlite_record(struct sqlite_connection *connection, sqlite3_stmt *row, int64_t stream,
                                   struct stele_record *out, stele_error **error);
 
+/* The same for one that was looked for by its id: STELE_CORRUPT, too, if a damaged index has led to another. */
+stele_status stele__sqlite_found_record(struct sqlite_connection *connection, sqlite3_stmt *row,
+                                        const struct stele_record *wanted, struct stele_record *out,
+                                        stele_error **error);
+
 /* The same in two steps: the numbers, by which a scan decides whether it wants the row, and the rest. */
 void stele__sqlite_event_numbers(sqlite3_stmt *row, int64_t stream, struct sqlite_event_row *out);
 stele_status stele__sqlite_event_record(struct sqlite_connection *connection, sqlite3_stmt *row,
@@ -289,11 +294,20 @@ struct sqlite_file_identity {
     uint64_t device, inode;
 };
 
+/* A store among those that this process has open, or inherited open (process.c). */
+struct sqlite_entry {
+    struct sqlite_entry *next;
+    struct sqlite_file_identity file;
+    bool entered;
+    bool inherited;
+};
+
 struct sqlite_store {
     struct stele_backend base;
     char *path; /* absolute, no symbolic links */
     char *log_path;
-    char *shared_path;                    /* of the memory that the processes share */
+    char *shared_path; /* of the memory that the processes share */
+    struct sqlite_entry entry;
     struct sqlite_file_identity files[3]; /* behind the three paths, when they were opened */
     int64_t files_checked;                /* monotonic time of the last look; used under the front's gate */
     char *vfs;
@@ -349,6 +363,10 @@ stele_status stele__sqlite_inspect(const struct sqlite_store *store, stele_error
 /* Refuse a file that lacks its end. */
 stele_status stele__sqlite_check_size(const struct sqlite_store *store, struct sqlite_connection *connection,
                                       stele_error **error);
+/* Before SQLite opens the file. STELE_FORKED if a parent of this process had it open when it forked. */
+stele_status stele__sqlite_enter_process(struct sqlite_store *store, stele_error **error);
+/* When SQLite has closed it. Does nothing if it was not entered. */
+void stele__sqlite_leave_process(struct sqlite_store *store);
 /* Remember which files the connections have open. */
 void stele__sqlite_note_files(struct sqlite_store *store);
 /* STELE_IO if one of them was removed or replaced: what is written to it is lost. */

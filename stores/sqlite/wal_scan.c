@@ -24,7 +24,7 @@
 enum {
     TORN_MAX = 2, /* most whole commits that a power cut leaves behind a torn one */
     SCANS = 3,
-    TRIES = 100
+    TRIES = 10 /* at a file that is there, but not any more when it is opened */
 };
 
 struct source {
@@ -61,27 +61,40 @@ static bool is_there(sqlite3_vfs *vfs, const char *path)
     return vfs->xAccess(vfs, path, SQLITE_ACCESS_EXISTS, &exists) == SQLITE_OK && exists;
 }
 
+/*
+ * The last one to close the store may remove its log, the first one to open it make it again, at any moment. So a
+ * file that is missed once is none, whatever is there by now; one that is there and cannot be opened may have just gone.
+ */
+static int open_if_there(sqlite3_vfs *vfs, sqlite3_filename path, int kind, sqlite3_file *file)
+{
+    int code = SQLITE_CANTOPEN;
+
+    for (int i = 0; i < TRIES && code == SQLITE_CANTOPEN; i++) {
+        if (!is_there(vfs, path))
+            return SQLITE_OK;
+        code = vfs->xOpen(vfs, path, file, SQLITE_OPEN_READONLY | kind, NULL);
+    }
+    return code;
+}
+
 static stele_status with_file(const struct files *files, sqlite3_filename path, int kind, file_work *work, void *out,
                               stele_error **error)
 {
-    sqlite3_vfs *vfs = files->vfs;
-    sqlite3_file *file = stele__alloc((size_t)vfs->szOsFile);
+    sqlite3_file *file = stele__alloc((size_t)files->vfs->szOsFile);
     stele_status status = STELE_OK;
-    int code = SQLITE_CANTOPEN;
+    int code;
 
     if (!file)
         return stele__fail_memory(error);
-    /* The last one to close the store may remove its log, the first one to open it make it again, at any moment. */
-    for (int i = 0; i < TRIES && code == SQLITE_CANTOPEN && is_there(vfs, path); i++)
-        code = vfs->xOpen(vfs, path, file, SQLITE_OPEN_READONLY | kind, NULL);
-    if (code == SQLITE_OK)
-        status = work(files, file, out, error);
-    else if (is_there(vfs, path))
+    code = open_if_there(files->vfs, path, kind, file);
+    if (code != SQLITE_OK)
         status = stele__fail(error, stele__sqlite_status(code), "%s: %s cannot be opened (SQLite code %d)",
                              files->store->path, path, code);
+    else if (file->pMethods)
+        status = work(files, file, out, error);
     if (file->pMethods)
         file->pMethods->xClose(file);
-    stele__free(file, (size_t)vfs->szOsFile);
+    stele__free(file, (size_t)files->vfs->szOsFile);
     return status;
 }
 

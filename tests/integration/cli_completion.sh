@@ -30,7 +30,7 @@ offers() {
 }
 
 "$stele" append "$folder/ledger.db" account-1 --type t '{}' >/dev/null || status=1
-for command in append read log streams show export import stats schema verify backup restore compact upgrade trace sql version; do
+for command in append read log streams show export import stats schema verify backup restore compact upgrade dead trace sql version; do
     offers "$command" stele ''
     case $command in version) continue ;; esac
     for option in $("$stele" "$command" --help | grep -o -e '--[a-z][a-z-]*' | sort -u); do
@@ -43,4 +43,5 @@ offers account-1 stele read ledger.db ''
 offers account-1 stele append --type t ledger.db acc
 offers exists stele append ledger.db account-1 --expect ''
 offers log stele help lo
+offers requeue stele dead ledger.db re
 exit $status

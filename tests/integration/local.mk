@@ -3,6 +3,7 @@
 if ENABLE_CLI
 test_programs += \
 	tests/integration/cli_append_test \
+	tests/integration/cli_dead_test \
 	tests/integration/cli_faults_test \
 	tests/integration/cli_import_test \
 	tests/integration/cli_operations_test \
@@ -18,6 +19,9 @@ endif
 cli_test_support = tests/integration/cli.c tests/integration/cli.h
 tests_integration_cli_append_test_SOURCES = tests/integration/cli_append_test.c $(cli_test_support)
 tests_integration_cli_append_test_LDADD = $(test_ldadd)
+tests_integration_cli_dead_test_SOURCES = tests/integration/cli_dead_test.c tests/unit/bus/log_stage.h \
+	$(cli_test_support)
+tests_integration_cli_dead_test_LDADD = $(test_ldadd)
 tests_integration_cli_faults_test_SOURCES = tests/integration/cli_faults_test.c $(cli_test_support)
 tests_integration_cli_faults_test_LDADD = $(test_ldadd)
 tests_integration_cli_import_test_SOURCES = tests/integration/cli_import_test.c $(cli_test_support)
@@ -36,10 +40,15 @@ EXTRA_DIST += \
 	tests/integration/extension.sh \
 	tests/integration/readme.sh
 
+test_programs += tests/integration/durable_kill_test
+tests_integration_durable_kill_test_SOURCES = tests/integration/durable_kill_test.c tests/unit/bus/log_stage.h
+tests_integration_durable_kill_test_LDADD = $(test_ldadd)
+
 # The bank against a model of it.
 if ENABLE_EXAMPLES
 test_scripts += tests/integration/bank_test.sh
 endif
 EXTRA_DIST += \
 	tests/integration/bank_model.awk \
-	tests/integration/bank_test.sh
+	tests/integration/bank_test.sh \
+	tests/integration/bus_examples.sh

@@ -6,7 +6,7 @@
 #include <sqlite3.h>
 #include <string.h>
 
-enum { OPERATIONS = 6, FILES = 3 };
+enum { OPERATIONS = 7, FILES = 3 };
 
 struct file {
     sqlite3_file base;
@@ -260,6 +260,22 @@ static int delete_file(sqlite3_vfs *vfs, const char *name, int sync)
     return code ? code : real_vfs->xDelete(real_vfs, name, sync);
 }
 
+static unsigned kind_of_name(const char *name)
+{
+    const char *suffix = strrchr(name, '-');
+
+    return suffix && strcmp(suffix, "-wal") == 0 ? FAULT_LOG : FAULT_OTHER;
+}
+
+static int access_file(sqlite3_vfs *vfs, const char *name, int flags, int *out)
+{
+    bool after;
+
+    (void)vfs;
+    count(FAULT_ACCESS, kind_of_name(name), &after);
+    return real_vfs->xAccess(real_vfs, name, flags, out);
+}
+
 static sqlite3_vfs vfs;
 
 void fault_vfs_install(void)
@@ -271,6 +287,7 @@ void fault_vfs_install(void)
     vfs.szOsFile = (int)sizeof(struct file) + real_vfs->szOsFile;
     vfs.xOpen = open_file;
     vfs.xDelete = delete_file;
+    vfs.xAccess = access_file;
     fault_vfs_set(NULL);
     sqlite3_vfs_register(&vfs, 1);
 }

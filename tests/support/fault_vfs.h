@@ -18,6 +18,7 @@ enum {
     FAULT_TRUNCATE = 8,
     FAULT_OPEN = 16,
     FAULT_DELETE = 32,
+    FAULT_ACCESS = 64, /* asking whether a file is there: counted and watched, never failed */
     FAULT_CHANGES = FAULT_WRITE | FAULT_SYNC | FAULT_TRUNCATE | FAULT_OPEN | FAULT_DELETE
 };
 

@@ -8,7 +8,7 @@ _stele_streams() {
 
 _stele() {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-    local commands='append read log streams show export import stats schema verify backup restore compact upgrade trace sql version help'
+    local commands='append read log streams show export import stats schema verify backup restore compact upgrade dead trace sql version help'
     local common='--help --usage --version'
     local reading='--after --limit --reverse --type --until --json'
     COMPREPLY=()
@@ -25,7 +25,7 @@ _stele() {
         return
         ;;
     --after | --limit | -n | --type | -t | --until | --category | --id | --source | --subject | --time | \
-        --correlation | --causation | --stream | -s | --batch-size | --expect-head | --timeout)
+        --correlation | --causation | --stream | -s | --batch-size | --expect-head | --timeout | --route | --code)
         # `show --id` is a switch; all others want a value that only the user knows.
         [ "$command $previous" = 'show --id' ] || return
         ;;
@@ -43,6 +43,7 @@ _stele() {
         stats | schema) options+=' --json' ;;
         verify) options+=' --expect-head --json' ;;
         backup | restore) options+=' --force --json' ;;
+        dead) options+=' --route --id --code --limit --requeued --all --json' ;;
         trace) options+=' --json' ;;
         sql) options+=' --timeout --json --csv' ;;
         esac
@@ -56,7 +57,7 @@ _stele() {
         word=${COMP_WORDS[index]}
         case $word in
         --expect | -e | --after | --limit | -n | --type | -t | --until | --category | --source | --subject | --time | \
-            --correlation | --causation | --stream | -s | --batch-size | --expect-head | --timeout)
+            --correlation | --causation | --stream | -s | --batch-size | --expect-head | --timeout | --route | --code)
             index=$((index + 1))
             ;;
         --id) [ "$command" = show ] || index=$((index + 1)) ;;
@@ -68,6 +69,7 @@ _stele() {
     case "$command ${#places[@]}" in
     'help 0') mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$current") ;;
     'append 1' | 'read 1') mapfile -t COMPREPLY < <(compgen -W "$(_stele_streams "${places[0]}")" -- "$current") ;;
+    'dead 1') mapfile -t COMPREPLY < <(compgen -W 'list show requeue drop' -- "$current") ;;
     *' 0' | 'export 1' | 'import 1' | 'backup 1' | 'restore 1')
         compopt -o filenames 2>/dev/null
         mapfile -t COMPREPLY < <(compgen -f -- "$current")

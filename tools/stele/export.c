@@ -148,6 +148,13 @@ static bool write_line(const struct export *export, struct stele_slice line)
     return fwrite(line.data, 1, line.size, export->file) == line.size && fputc('\n', export->file) != EOF;
 }
 
+/* What the library keeps for itself is about positions in this very store, and no store takes it in. */
+static bool is_own(const stele_message *event)
+{
+    const struct stele_slice stream = stele_message_stream(event);
+    return stream.size > 0 && stream.data[0] == '$';
+}
+
 static int write_events(const struct export *export, stele_cursor *cursor)
 {
     struct stele_cloudevent_options options = STELE_OPTIONS_INIT(struct stele_cloudevent_options);
@@ -159,6 +166,8 @@ static int write_events(const struct export *export, stele_cursor *cursor)
     stele_status status;
     bool written = true;
     while ((status = stele_cursor_next(cursor, &event, &error)) == STELE_OK && event != NULL && written) {
+        if (is_own(event))
+            continue;
         stele_arena_reset(arena);
         status = stele_cloudevent_encode(event, &options, arena, &line, &error);
         if (status != STELE_OK)

@@ -31,6 +31,7 @@ static const struct tool_command commands[] = {
     {"restore", "BACKUP DB", "Make a store out of a backup", command_restore},
     {"compact", "DB", "Rebuild the file without free space", command_compact},
     {"upgrade", "DB", "Bring the file to the newest format", command_upgrade},
+    {"dead", "DB ACTION", "List dead letters, requeue or drop them", command_dead},
     {"trace", "DB CORRELATION", "Show which event caused which", command_trace},
     {"sql", "DB SQL", "Ask a question in SQL", command_sql},
     {"version", "", "Show the version", command_version},

@@ -106,6 +106,39 @@ static void no_wake_up_is_lost(void **state)
     assert_int_equal(atomic_load(&turn), PASSES);
 }
 
+enum { SIGNALS = 2000 };
+#define SET UINT32_C(0x80000000)
+#define ASLEEP UINT32_C(0x40000000)
+
+static void *finish(void *context)
+{
+    stele__futex_finish(context, SET, ASLEEP);
+    return NULL;
+}
+
+static void a_finished_futex_may_end_with_its_waiter(void **state)
+{
+    (void)state;
+    for (int i = 0; i < SIGNALS; i++) {
+        struct stele__futex *mine = test_malloc(sizeof(*mine));
+        pthread_t thread;
+
+        assert_true(stele__futex_init(mine));
+        assert_int_equal(pthread_create(&thread, NULL, finish, mine), 0);
+        for (;;) {
+            const uint32_t seen = atomic_fetch_or(&mine->word, ASLEEP) | ASLEEP;
+
+            if (seen & SET)
+                break;
+            stele__futex_wait(mine, seen);
+        }
+        stele__futex_settle(mine);
+        stele__futex_fini(mine);
+        test_free(mine);
+        pthread_join(thread, NULL);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -113,6 +146,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_wait_for_a_time_ends_with_it_or_with_the_change, setup, teardown),
         cmocka_unit_test_setup_teardown(one_wake_up_wakes_all, setup, teardown),
         cmocka_unit_test_setup_teardown(no_wake_up_is_lost, setup, teardown),
+        cmocka_unit_test(a_finished_futex_may_end_with_its_waiter),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,6 +12,7 @@ test_programs += \
 	tests/unit/base/map_test \
 	tests/unit/base/memory_test \
 	tests/unit/base/pattern_test \
+	tests/unit/base/random_test \
 	tests/unit/base/text_test \
 	tests/unit/base/uuid_overflow_test \
 	tests/unit/base/uuid_test \
@@ -37,6 +38,8 @@ tests_unit_base_memory_test_SOURCES = tests/unit/base/memory_test.c
 tests_unit_base_memory_test_LDADD = $(test_ldadd)
 tests_unit_base_pattern_test_SOURCES = tests/unit/base/pattern_test.c
 tests_unit_base_pattern_test_LDADD = $(test_ldadd)
+tests_unit_base_random_test_SOURCES = tests/unit/base/random_test.c
+tests_unit_base_random_test_LDADD = $(test_ldadd)
 tests_unit_base_text_test_SOURCES = tests/unit/base/text_test.c
 tests_unit_base_text_test_LDADD = $(test_ldadd)
 tests_unit_base_uuid_overflow_test_SOURCES = tests/unit/base/uuid_overflow_test.c

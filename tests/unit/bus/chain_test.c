@@ -385,6 +385,16 @@ static void what_one_that_proceeds_left_behind_is_forgotten(void **state)
     assert_string_equal("", stele__call_answer_text(&call));
 }
 
+static void messages_given_without_a_fallback_are_forgotten(void **state)
+{
+    (void)state;
+    probes[0].gives = 2;
+    probes[0].answer = stele_skip();
+    place(1);
+    assert_int_equal(STELE_SKIP, ask(STELE_AT_HANDLE).signal);
+    assert_int_equal(0, call.given.count);
+}
+
 static unsigned logged;
 
 static void count_record(void *context, const struct stele_log_record *record)
@@ -555,6 +565,29 @@ static void a_deadline_only_becomes_earlier(void **state)
     assert_int_equal(100, stele_call_deadline(&call));
     stele_call_set_deadline(&call, 50);
     assert_int_equal(50, stele_call_deadline(&call));
+}
+
+static void B9_a_call_whose_time_is_over_is_not_made(void **state)
+{
+    static const struct stele_deadline settings = {.timeout_ms = 20};
+    struct stele_answer answer;
+    int64_t now;
+
+    (void)state;
+    interceptors[0] = (struct stele_interceptor){.name = "deadline", STELE_DEADLINE(&settings)};
+    chain = (struct stele__chain){.items = places, .count = 1, .points = STELE_AT_HANDLE};
+    assert_int_equal(STELE_OK, stele__placed_new(&interceptors[0], bus, 0, &places[0], NULL));
+    now = stele_call_time(&call);
+    call.deadline = now + 1;
+    assert_int_equal(STELE_PROCEED, ask(STELE_AT_HANDLE).signal);
+    assert_int_equal(now + 1, call.deadline);
+    call.deadline = now;
+    answer = ask(STELE_AT_HANDLE);
+    assert_int_equal(STELE_FAIL, answer.signal);
+    assert_int_equal(STELE_TIMEOUT, answer.status);
+    call.deadline = INT64_MAX;
+    assert_int_equal(STELE_PROCEED, ask(STELE_AT_HANDLE).signal);
+    assert_int_equal(now + 20 * MS, call.deadline);
 }
 
 static void random_numbers_are_those_of_the_simulation(void **state)
@@ -797,6 +830,7 @@ int main(void)
         chain_test(a_fallback_at_PUBLISH_is_exactly_one_message),
         chain_test(failing_with_success_is_FAILED_and_a_negative_delay_is_none),
         chain_test(what_one_that_proceeds_left_behind_is_forgotten),
+        chain_test(messages_given_without_a_fallback_are_forgotten),
         chain_test(only_errors_are_logged_a_veto_is_none),
         chain_test(B9_an_answer_in_time_counts),
         chain_test(B9_an_answer_that_is_late_is_an_error),
@@ -809,6 +843,7 @@ int main(void)
         chain_test(telling_leaves_the_answer_alone),
         chain_test(a_call_tells_what_it_is_about),
         chain_test(a_deadline_only_becomes_earlier),
+        chain_test(B9_a_call_whose_time_is_over_is_not_made),
         chain_test(random_numbers_are_those_of_the_simulation),
         chain_test(giving_too_much_or_nothing_is_refused),
         chain_test(without_memory_a_call_still_answers),

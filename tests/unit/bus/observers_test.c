@@ -1,5 +1,5 @@
 /* Observers: queues, order, overflow, adding and removing, those that hang. Without a bus: notified here. */
-#include "tests/support/support.h"
+#include "tests/unit/bus/registry.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -17,40 +17,20 @@
 
 /* --- What is observed here ------------------------------------------------------- */
 
-struct fixture {
-    stele_runtime *runtime;
-    struct stele__observers *observers;
-};
-
-static void begin(struct fixture *fixture)
+static void begin_threads(struct registry *registry, unsigned threads)
 {
     stele_error *error = NULL;
 
-    assert_ok(stele_runtime_simulated(7, &fixture->runtime, &error), error);
-    assert_ok(stele__observers_new(fixture->runtime, &fixture->observers, &error), error);
+    assert_ok(stele_runtime_new(threads, NULL, &registry->runtime, &error), error);
+    assert_ok(stele__observers_new(registry->runtime, &registry->observers, &error), error);
 }
 
-static void begin_threads(struct fixture *fixture, unsigned threads)
-{
-    stele_error *error = NULL;
-
-    assert_ok(stele_runtime_new(threads, NULL, &fixture->runtime, &error), error);
-    assert_ok(stele__observers_new(fixture->runtime, &fixture->observers, &error), error);
-}
-
-static void finish(struct fixture *fixture)
-{
-    stele__observers_stop(fixture->observers, 5000);
-    stele__observers_free(fixture->observers);
-    stele_runtime_free(fixture->runtime);
-}
-
-static void notify(struct fixture *fixture, enum stele_seen seen, const char *type, uint64_t call)
+static void notify(struct registry *registry, enum stele_seen seen, const char *type, uint64_t call)
 {
     const struct stele_observation observation = {
         .seen = seen, .route = "r", .observed = type, .call = call, .text = "t"};
 
-    stele__observers_notify(fixture->observers, &observation);
+    stele__observers_notify(registry->observers, &observation);
 }
 
 /* An observer that writes down the calls it sees, and with whom it shares what. */
@@ -79,19 +59,19 @@ static void let_go(void *context)
 
 static const struct stele_observer everything = {.name = "all", .see = write_down, .free = let_go};
 
-static void add(struct fixture *fixture, const struct stele_observer *observer, void *context)
+static void add(struct registry *registry, const struct stele_observer *observer, void *context)
 {
     stele_error *error = NULL;
 
-    assert_ok(stele__observers_add(fixture->observers, observer, context, &error), error);
+    assert_ok(stele__observers_add(registry->observers, observer, context, &error), error);
 }
 
-static struct stele_observer_stats stats_of(struct fixture *fixture, const char *name)
+static struct stele_observer_stats stats_of(struct registry *registry, const char *name)
 {
     struct stele_observer_stats stats = {0, 0, 0};
     stele_error *error = NULL;
 
-    assert_ok(stele__observers_stats(fixture->observers, name, &stats, &error), error);
+    assert_ok(stele__observers_stats(registry->observers, name, &stats, &error), error);
     return stats;
 }
 
@@ -111,34 +91,35 @@ static void HEX03_what_is_wrong_with_an_observer_is_said(void **state)
         {{.name = "odd", .see = write_down, .on = ""}, "observer odd: "},
         {{.name = "odd", .see = write_down, .overflow = (enum stele_observer_overflow)2}, "observer odd: overflow"},
     };
-    struct fixture fixture;
+    struct registry registry;
     stele_error *error = NULL;
 
     (void)state;
-    begin(&fixture);
+    registry_begin(&registry);
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
-        assert_failure(STELE_INVALID, stele__observers_add(fixture.observers, &wrong[i].observer, NULL, &error), error);
+        assert_failure(STELE_INVALID, stele__observers_add(registry.observers, &wrong[i].observer, NULL, &error),
+                       error);
         assert_message(error, wrong[i].text);
         stele_error_free(error);
         error = NULL;
     }
-    finish(&fixture);
+    registry_finish(&registry);
 }
 
 static void HEX03_a_second_observer_of_a_name_is_refused_and_the_first_goes_on(void **state)
 {
     struct witness first = {.count = 0}, second = {.count = 0};
-    struct fixture fixture;
+    struct registry registry;
     stele_error *error = NULL;
 
     (void)state;
-    begin(&fixture);
-    add(&fixture, &everything, &first);
-    assert_failure(STELE_INVALID, stele__observers_add(fixture.observers, &everything, &second, &error), error);
+    registry_begin(&registry);
+    add(&registry, &everything, &first);
+    assert_failure(STELE_INVALID, stele__observers_add(registry.observers, &everything, &second, &error), error);
     assert_message(error, "observer all: the name is taken");
     stele_error_free(error);
-    notify(&fixture, STELE_SEEN_HANDLED, "a", 1);
-    finish(&fixture);
+    notify(&registry, STELE_SEEN_HANDLED, "a", 1);
+    registry_finish(&registry);
     assert_int_equal(1, first.count);
     assert_int_equal(1, first.freed);
     assert_int_equal(0, second.count);
@@ -151,18 +132,18 @@ static void HEX04_observers_get_what_their_kinds_and_pattern_say(void **state)
     static const struct stele_observer exact = {.name = "exact", .on = "order.paid", .see = write_down};
     static const struct stele_observer level = {.name = "level", .on = "order.*", .see = write_down};
     struct witness of_all = {.count = 0}, of_failures = {.count = 0}, of_exact = {.count = 0}, of_level = {.count = 0};
-    struct fixture fixture;
+    struct registry registry;
 
     (void)state;
-    begin(&fixture);
-    add(&fixture, &everything, &of_all);
-    add(&fixture, &failures, &of_failures);
-    add(&fixture, &exact, &of_exact);
-    add(&fixture, &level, &of_level);
-    notify(&fixture, STELE_SEEN_HANDLED, "order.paid", 1);
-    notify(&fixture, STELE_SEEN_FAILED, "order.sent", 2);
-    notify(&fixture, STELE_SEEN_FAILED, "order.sent.late", 3);
-    finish(&fixture);
+    registry_begin(&registry);
+    add(&registry, &everything, &of_all);
+    add(&registry, &failures, &of_failures);
+    add(&registry, &exact, &of_exact);
+    add(&registry, &level, &of_level);
+    notify(&registry, STELE_SEEN_HANDLED, "order.paid", 1);
+    notify(&registry, STELE_SEEN_FAILED, "order.sent", 2);
+    notify(&registry, STELE_SEEN_FAILED, "order.sent.late", 3);
+    registry_finish(&registry);
     assert_int_equal(3, of_all.count);
     assert_int_equal(2, of_failures.count);
     assert_int_equal(2, of_failures.calls[0]);
@@ -177,18 +158,18 @@ static void HEX04_of_twenty_observers_only_the_ten_that_want_it_are_called(void 
     static const char *const names[20] = {"0",  "1",  "2",  "3",  "4",  "5",  "6",  "7",  "8",  "9",
                                           "10", "11", "12", "13", "14", "15", "16", "17", "18", "19"};
     struct witness witnesses[20] = {{.count = 0}};
-    struct fixture fixture;
+    struct registry registry;
 
     (void)state;
-    begin(&fixture);
+    registry_begin(&registry);
     for (size_t i = 0; i < 20; i++) {
         const struct stele_observer observer = {
             .name = names[i], .kinds = i % 2 ? STELE_SEEN_FAILED : STELE_SEEN_HANDLED, .see = write_down};
 
-        add(&fixture, &observer, &witnesses[i]);
+        add(&registry, &observer, &witnesses[i]);
     }
-    notify(&fixture, STELE_SEEN_HANDLED, "a", 1);
-    finish(&fixture);
+    notify(&registry, STELE_SEEN_HANDLED, "a", 1);
+    registry_finish(&registry);
     for (size_t i = 0; i < 20; i++)
         assert_int_equal(i % 2 ? 0 : 1, witnesses[i].count);
 }
@@ -197,48 +178,48 @@ static void HEX12_observers_are_removed_once_and_not_called_again(void **state)
 {
     struct witness witness = {.count = 0};
     struct stele_observer_stats stats;
-    struct fixture fixture;
+    struct registry registry;
     stele_error *error = NULL;
 
     (void)state;
-    begin(&fixture);
-    add(&fixture, &everything, &witness);
-    assert_int_equal(STELE_SEEN_ALL, stele__observers_want(fixture.observers));
-    assert_true(stele__observers_remove(fixture.observers, "all"));
+    registry_begin(&registry);
+    add(&registry, &everything, &witness);
+    assert_int_equal(STELE_SEEN_ALL, stele__observers_want(registry.observers));
+    assert_true(stele__observers_remove(registry.observers, "all"));
     assert_int_equal(1, witness.freed);
-    assert_false(stele__observers_remove(fixture.observers, "all"));
-    assert_int_equal(0, stele__observers_want(fixture.observers));
-    notify(&fixture, STELE_SEEN_HANDLED, "a", 1);
-    stele_runtime_run_until_idle(fixture.runtime);
+    assert_false(stele__observers_remove(registry.observers, "all"));
+    assert_int_equal(0, stele__observers_want(registry.observers));
+    notify(&registry, STELE_SEEN_HANDLED, "a", 1);
+    stele_runtime_run_until_idle(registry.runtime);
     assert_int_equal(0, witness.count);
-    assert_status(STELE_NOT_FOUND, stele__observers_stats(fixture.observers, "all", &stats, &error), error);
-    finish(&fixture);
+    assert_status(STELE_NOT_FOUND, stele__observers_stats(registry.observers, "all", &stats, &error), error);
+    registry_finish(&registry);
     assert_int_equal(1, witness.freed);
 }
 
 static void HEX12_stopping_twice_is_harmless_and_ends_adding(void **state)
 {
     struct witness witness = {.count = 0};
-    struct fixture fixture;
+    struct registry registry;
     stele_error *error = NULL;
 
     (void)state;
-    begin(&fixture);
-    add(&fixture, &everything, &witness);
-    notify(&fixture, STELE_SEEN_HANDLED, "a", 1);
-    stele__observers_stop(fixture.observers, 1000);
-    stele__observers_stop(fixture.observers, 1000);
-    notify(&fixture, STELE_SEEN_HANDLED, "a", 2);
-    assert_int_equal(1, stats_of(&fixture, "all").seen);
-    assert_status(STELE_SHUTDOWN, stele__observers_add(fixture.observers, &everything, NULL, &error), error);
-    finish(&fixture);
+    registry_begin(&registry);
+    add(&registry, &everything, &witness);
+    notify(&registry, STELE_SEEN_HANDLED, "a", 1);
+    stele__observers_stop(registry.observers, 1000);
+    stele__observers_stop(registry.observers, 1000);
+    notify(&registry, STELE_SEEN_HANDLED, "a", 2);
+    assert_int_equal(1, stats_of(&registry, "all").seen);
+    assert_status(STELE_SHUTDOWN, stele__observers_add(registry.observers, &everything, NULL, &error), error);
+    registry_finish(&registry);
     assert_int_equal(1, witness.count);
     stele__observers_free(NULL);
 }
 
 /* What waits is dropped, and `free` comes behind the `see` that runs. */
 struct remover {
-    struct fixture *fixture;
+    struct registry *registry;
     int seen;
     int freed;
     int freed_while_seeing;
@@ -250,8 +231,8 @@ static void remove_myself(void *context, const struct stele_observation *seen)
 
     (void)seen;
     remover->seen++;
-    assert_true(stele__observers_remove(remover->fixture->observers, "myself"));
-    assert_false(stele__observers_remove(remover->fixture->observers, "myself"));
+    assert_true(stele__observers_remove(remover->registry->observers, "myself"));
+    assert_false(stele__observers_remove(remover->registry->observers, "myself"));
     remover->freed_while_seeing = remover->freed;
 }
 
@@ -263,74 +244,74 @@ static void free_remover(void *context)
 static void HEX11_an_observer_may_remove_itself_and_is_freed_behind_its_call(void **state)
 {
     static const struct stele_observer myself = {.name = "myself", .see = remove_myself, .free = free_remover};
-    struct fixture fixture;
-    struct remover remover = {.fixture = &fixture};
+    struct registry registry;
+    struct remover remover = {.registry = &registry};
 
     (void)state;
-    begin(&fixture);
-    add(&fixture, &myself, &remover);
-    notify(&fixture, STELE_SEEN_HANDLED, "a", 1);
-    notify(&fixture, STELE_SEEN_HANDLED, "a", 2);
-    stele_runtime_run_until_idle(fixture.runtime);
+    registry_begin(&registry);
+    add(&registry, &myself, &remover);
+    notify(&registry, STELE_SEEN_HANDLED, "a", 1);
+    notify(&registry, STELE_SEEN_HANDLED, "a", 2);
+    stele_runtime_run_until_idle(registry.runtime);
     assert_int_equal(1, remover.seen);
     assert_int_equal(0, remover.freed_while_seeing);
     assert_int_equal(1, remover.freed);
-    finish(&fixture);
+    registry_finish(&registry);
 }
 
 static void a_name_is_free_again_while_the_removed_observer_is_still_ready(void **state)
 {
     struct witness first = {.count = 0}, second = {.count = 0};
-    struct fixture fixture;
+    struct registry registry;
 
     (void)state;
-    begin(&fixture);
-    add(&fixture, &everything, &first);
-    notify(&fixture, STELE_SEEN_HANDLED, "a", 1);
-    assert_true(stele__observers_remove(fixture.observers, "all"));
-    add(&fixture, &everything, &second);
-    notify(&fixture, STELE_SEEN_HANDLED, "a", 2);
-    stele_runtime_run_until_idle(fixture.runtime);
+    registry_begin(&registry);
+    add(&registry, &everything, &first);
+    notify(&registry, STELE_SEEN_HANDLED, "a", 1);
+    assert_true(stele__observers_remove(registry.observers, "all"));
+    add(&registry, &everything, &second);
+    notify(&registry, STELE_SEEN_HANDLED, "a", 2);
+    stele_runtime_run_until_idle(registry.runtime);
     assert_int_equal(0, first.count);
     assert_int_equal(1, first.freed);
     assert_int_equal(1, second.count);
-    finish(&fixture);
+    registry_finish(&registry);
 }
 
 static void HEX20_two_hundred_adds_and_removes_leave_nothing_behind(void **state)
 {
     struct witness witness = {.count = 0};
-    struct fixture fixture;
+    struct registry registry;
     size_t in_use;
 
     (void)state;
-    begin(&fixture);
+    registry_begin(&registry);
     in_use = stele_memory_in_use();
     for (int i = 0; i < 200; i++) {
-        add(&fixture, &everything, &witness);
-        notify(&fixture, STELE_SEEN_HANDLED, "a", 1);
-        assert_true(stele__observers_remove(fixture.observers, "all"));
-        stele_runtime_run_until_idle(fixture.runtime);
+        add(&registry, &everything, &witness);
+        notify(&registry, STELE_SEEN_HANDLED, "a", 1);
+        assert_true(stele__observers_remove(registry.observers, "all"));
+        stele_runtime_run_until_idle(registry.runtime);
     }
     assert_int_equal(0, witness.count);
     assert_int_equal(200, witness.freed);
     /* The timer that watches may have made room for itself, once. */
     assert_true(stele_memory_in_use() - in_use < 4096);
-    finish(&fixture);
+    registry_finish(&registry);
 }
 
 static void HEX28_without_observers_nothing_is_wanted_and_nothing_allocated(void **state)
 {
-    struct fixture fixture;
+    struct registry registry;
     size_t allocations;
 
     (void)state;
-    begin(&fixture);
+    registry_begin(&registry);
     allocations = support_allocations();
-    assert_int_equal(0, stele__observers_want(fixture.observers));
-    notify(&fixture, STELE_SEEN_HANDLED, "a", 1);
+    assert_int_equal(0, stele__observers_want(registry.observers));
+    notify(&registry, STELE_SEEN_HANDLED, "a", 1);
     assert_int_equal(allocations, support_allocations());
-    finish(&fixture);
+    registry_finish(&registry);
 }
 
 /* --- Notifying --------------------------------------------------------------------- */
@@ -338,21 +319,21 @@ static void HEX28_without_observers_nothing_is_wanted_and_nothing_allocated(void
 static void HEX05_notify_returns_before_anybody_has_seen(void **state)
 {
     struct witness witness = {.count = 0};
-    struct fixture fixture;
+    struct registry registry;
     stele_error *error = NULL;
 
     (void)state;
-    begin(&fixture);
-    add(&fixture, &everything, &witness);
-    notify(&fixture, STELE_SEEN_HANDLED, "a", 1);
-    notify(&fixture, STELE_SEEN_HANDLED, "a", 2);
+    registry_begin(&registry);
+    add(&registry, &everything, &witness);
+    notify(&registry, STELE_SEEN_HANDLED, "a", 1);
+    notify(&registry, STELE_SEEN_HANDLED, "a", 2);
     assert_int_equal(0, witness.count);
-    assert_int_equal(2, stats_of(&fixture, "all").waiting);
-    assert_ok(stele__observers_flush(fixture.observers, 1000, &error), error);
+    assert_int_equal(2, stats_of(&registry, "all").waiting);
+    assert_ok(stele__observers_flush(registry.observers, 1000, &error), error);
     assert_int_equal(2, witness.count);
-    assert_int_equal(2, stats_of(&fixture, "all").seen);
-    assert_int_equal(0, stats_of(&fixture, "all").waiting);
-    finish(&fixture);
+    assert_int_equal(2, stats_of(&registry, "all").seen);
+    assert_int_equal(0, stats_of(&registry, "all").waiting);
+    registry_finish(&registry);
 }
 
 struct copy {
@@ -385,17 +366,17 @@ static void an_observation_is_a_copy_of_what_was_notified(void **state)
                                                   .text = text,
                                                   .attempt = 3,
                                                   .status = STELE_TIMEOUT};
-    struct fixture fixture;
+    struct registry registry;
     struct copy copy = {.time = 0};
 
     (void)state;
-    begin(&fixture);
-    add(&fixture, &copier, &copy);
-    stele__observers_notify(fixture.observers, &observation);
+    registry_begin(&registry);
+    add(&registry, &copier, &copy);
+    stele__observers_notify(registry.observers, &observation);
     memset(route, 'x', 5);
     memset(type, 'x', 4);
     memset(text, 'x', 4);
-    finish(&fixture);
+    registry_finish(&registry);
     assert_string_equal("route", copy.route);
     assert_string_equal("type", copy.type);
     assert_string_equal("text", copy.text);
@@ -410,20 +391,20 @@ static void B9_a_full_queue_drops_the_oldest_or_the_newest_and_counts(void **sta
     static const struct stele_observer newest = {
         .name = "newest", .capacity = 2, .overflow = STELE_OBSERVER_DROP_NEWEST, .see = write_down};
     struct witness of_oldest = {.count = 0}, of_newest = {.count = 0};
-    struct fixture fixture;
+    struct registry registry;
     stele_error *error = NULL;
 
     (void)state;
-    begin(&fixture);
-    add(&fixture, &oldest, &of_oldest);
-    add(&fixture, &newest, &of_newest);
+    registry_begin(&registry);
+    add(&registry, &oldest, &of_oldest);
+    add(&registry, &newest, &of_newest);
     for (uint64_t call = 1; call <= 5; call++)
-        notify(&fixture, STELE_SEEN_HANDLED, "a", call);
-    assert_ok(stele__observers_flush(fixture.observers, 1000, &error), error);
-    assert_int_equal(3, stats_of(&fixture, "oldest").dropped);
-    assert_int_equal(3, stats_of(&fixture, "newest").dropped);
-    assert_int_equal(2, stats_of(&fixture, "newest").seen);
-    finish(&fixture);
+        notify(&registry, STELE_SEEN_HANDLED, "a", call);
+    assert_ok(stele__observers_flush(registry.observers, 1000, &error), error);
+    assert_int_equal(3, stats_of(&registry, "oldest").dropped);
+    assert_int_equal(3, stats_of(&registry, "newest").dropped);
+    assert_int_equal(2, stats_of(&registry, "newest").seen);
+    registry_finish(&registry);
     assert_int_equal(2, of_oldest.count);
     assert_int_equal(4, of_oldest.calls[0]);
     assert_int_equal(5, of_oldest.calls[1]);
@@ -436,18 +417,18 @@ static void a_queue_goes_round_its_ring_in_order(void **state)
 {
     static const struct stele_observer small = {.name = "small", .capacity = 3, .see = write_down};
     struct witness witness = {.count = 0};
-    struct fixture fixture;
+    struct registry registry;
     uint64_t call = 0;
 
     (void)state;
-    begin(&fixture);
-    add(&fixture, &small, &witness);
+    registry_begin(&registry);
+    add(&registry, &small, &witness);
     for (int round = 0; round < 10; round++) {
-        notify(&fixture, STELE_SEEN_HANDLED, "a", ++call);
-        notify(&fixture, STELE_SEEN_HANDLED, "a", ++call);
-        stele_runtime_run_until_idle(fixture.runtime);
+        notify(&registry, STELE_SEEN_HANDLED, "a", ++call);
+        notify(&registry, STELE_SEEN_HANDLED, "a", ++call);
+        stele_runtime_run_until_idle(registry.runtime);
     }
-    finish(&fixture);
+    registry_finish(&registry);
     assert_int_equal(20, witness.count);
     for (size_t i = 0; i < 20; i++)
         assert_int_equal(i + 1, witness.calls[i]);
@@ -457,21 +438,21 @@ static void a_notification_without_memory_is_counted_as_dropped(void **state)
 {
     static const struct stele_observer failures = {.name = "failures", .kinds = STELE_SEEN_FAILED, .see = write_down};
     struct witness witness = {.count = 0}, uninterested = {.count = 0};
-    struct fixture fixture;
+    struct registry registry;
 
     (void)state;
-    begin(&fixture);
-    add(&fixture, &everything, &witness);
-    add(&fixture, &failures, &uninterested);
+    registry_begin(&registry);
+    add(&registry, &everything, &witness);
+    add(&registry, &failures, &uninterested);
     support_fail_allocation(1);
-    notify(&fixture, STELE_SEEN_HANDLED, "a", 1);
-    notify(&fixture, STELE_SEEN_HANDLED, "a", 2);
-    stele_runtime_run_until_idle(fixture.runtime);
-    assert_int_equal(1, stats_of(&fixture, "all").dropped);
-    assert_int_equal(1, stats_of(&fixture, "all").seen);
-    assert_int_equal(0, stats_of(&fixture, "failures").dropped);
+    notify(&registry, STELE_SEEN_HANDLED, "a", 1);
+    notify(&registry, STELE_SEEN_HANDLED, "a", 2);
+    stele_runtime_run_until_idle(registry.runtime);
+    assert_int_equal(1, stats_of(&registry, "all").dropped);
+    assert_int_equal(1, stats_of(&registry, "all").seen);
+    assert_int_equal(0, stats_of(&registry, "failures").dropped);
     assert_int_equal(2, witness.calls[0]);
-    finish(&fixture);
+    registry_finish(&registry);
 }
 
 static stele_status make_and_add(void *context, stele_error **error)
@@ -548,54 +529,54 @@ static void flushing_ends_when_the_time_is_up(void **state)
 {
     static const struct stele_observer gated = {.name = "gated", .see = wait_at_gate};
     struct gate gate = GATE;
-    struct fixture fixture;
+    struct registry registry;
     stele_error *error = NULL;
 
     (void)state;
-    begin_threads(&fixture, 1);
-    add(&fixture, &gated, &gate);
-    notify(&fixture, STELE_SEEN_HANDLED, "a", 1);
+    begin_threads(&registry, 1);
+    add(&registry, &gated, &gate);
+    notify(&registry, STELE_SEEN_HANDLED, "a", 1);
     await_inside(&gate, 1);
-    assert_failure(STELE_TIMEOUT, stele__observers_flush(fixture.observers, 1, &error), error);
+    assert_failure(STELE_TIMEOUT, stele__observers_flush(registry.observers, 1, &error), error);
     assert_message(error, "1 observers have not seen all after 1 ms");
     stele_error_free(error);
     error = NULL;
     open_gate(&gate);
-    assert_ok(stele__observers_flush(fixture.observers, 60000, &error), error);
+    assert_ok(stele__observers_flush(registry.observers, 60000, &error), error);
     assert_int_equal(1, gate.passed);
-    finish(&fixture);
+    registry_finish(&registry);
 }
 
 static void flushing_does_not_wait_for_what_comes_later_or_was_removed(void **state)
 {
     struct witness witness = {.count = 0};
-    struct fixture fixture;
+    struct registry registry;
     stele_error *error = NULL;
 
     (void)state;
-    begin(&fixture);
-    assert_ok(stele__observers_flush(fixture.observers, 0, &error), error);
-    add(&fixture, &everything, &witness);
-    assert_ok(stele__observers_flush(fixture.observers, 0, &error), error);
-    notify(&fixture, STELE_SEEN_HANDLED, "a", 1);
-    assert_true(stele__observers_remove(fixture.observers, "all"));
-    assert_ok(stele__observers_flush(fixture.observers, 0, &error), error);
-    finish(&fixture);
+    registry_begin(&registry);
+    assert_ok(stele__observers_flush(registry.observers, 0, &error), error);
+    add(&registry, &everything, &witness);
+    assert_ok(stele__observers_flush(registry.observers, 0, &error), error);
+    notify(&registry, STELE_SEEN_HANDLED, "a", 1);
+    assert_true(stele__observers_remove(registry.observers, "all"));
+    assert_ok(stele__observers_flush(registry.observers, 0, &error), error);
+    registry_finish(&registry);
 }
 
 static void B9_stopping_flushes_what_waits(void **state)
 {
     struct witness witness = {.count = 0};
-    struct fixture fixture;
+    struct registry registry;
 
     (void)state;
-    begin(&fixture);
-    add(&fixture, &everything, &witness);
+    registry_begin(&registry);
+    add(&registry, &everything, &witness);
     for (uint64_t call = 1; call <= 50; call++)
-        notify(&fixture, STELE_SEEN_HANDLED, "a", call);
-    stele__observers_stop(fixture.observers, 1000);
+        notify(&registry, STELE_SEEN_HANDLED, "a", call);
+    stele__observers_stop(registry.observers, 1000);
     assert_int_equal(50, witness.count);
-    finish(&fixture);
+    registry_finish(&registry);
 }
 
 /* --- Threads ----------------------------------------------------------------------- */
@@ -605,42 +586,42 @@ static void bug_notify_blocks_and_drops_observers_without_running_them(void **st
 {
     static const char *const names[6] = {"0", "1", "2", "3", "4", "5"};
     struct gate gate = GATE;
-    struct fixture fixture;
+    struct registry registry;
     stele_error *error = NULL;
 
     (void)state;
-    begin_threads(&fixture, 2);
+    begin_threads(&registry, 2);
     for (size_t i = 0; i < 6; i++) {
         const struct stele_observer observer = {.name = names[i], .see = wait_at_gate};
 
-        add(&fixture, &observer, &gate);
+        add(&registry, &observer, &gate);
     }
-    notify(&fixture, STELE_SEEN_HANDLED, "a", 1); /* returns although nobody can get through the gate */
+    notify(&registry, STELE_SEEN_HANDLED, "a", 1); /* returns although nobody can get through the gate */
     await_inside(&gate, 2);
     open_gate(&gate);
-    assert_ok(stele__observers_flush(fixture.observers, 60000, &error), error);
+    assert_ok(stele__observers_flush(registry.observers, 60000, &error), error);
     assert_int_equal(6, gate.passed);
-    finish(&fixture);
+    registry_finish(&registry);
 }
 
 static void HEX06_no_more_observers_run_at_once_than_there_are_threads(void **state)
 {
     static const char *const names[6] = {"0", "1", "2", "3", "4", "5"};
     struct gate gate = GATE;
-    struct fixture fixture;
+    struct registry registry;
 
     (void)state;
-    begin_threads(&fixture, 2);
+    begin_threads(&registry, 2);
     for (size_t i = 0; i < 6; i++) {
         const struct stele_observer observer = {.name = names[i], .see = wait_at_gate};
 
-        add(&fixture, &observer, &gate);
+        add(&registry, &observer, &gate);
     }
     for (uint64_t call = 1; call <= 20; call++)
-        notify(&fixture, STELE_SEEN_HANDLED, "a", call);
+        notify(&registry, STELE_SEEN_HANDLED, "a", call);
     await_inside(&gate, 2);
     open_gate(&gate);
-    finish(&fixture);
+    registry_finish(&registry);
     assert_int_equal(120, gate.passed);
     assert_int_equal(2, gate.most_inside);
 }
@@ -650,22 +631,22 @@ static void HEX08_an_observer_that_blocks_does_not_delay_the_others(void **state
     static const struct stele_observer gated = {.name = "gated", .see = wait_at_gate};
     struct gate gate = GATE;
     struct witness witness = {.count = 0};
-    struct fixture fixture;
+    struct registry registry;
     stele_error *error = NULL;
 
     (void)state;
-    begin_threads(&fixture, 2);
-    add(&fixture, &gated, &gate);
-    notify(&fixture, STELE_SEEN_HANDLED, "a", 1);
+    begin_threads(&registry, 2);
+    add(&registry, &gated, &gate);
+    notify(&registry, STELE_SEEN_HANDLED, "a", 1);
     await_inside(&gate, 1);
-    add(&fixture, &everything, &witness);
-    notify(&fixture, STELE_SEEN_HANDLED, "a", 2);
-    while (stats_of(&fixture, "all").seen < 1)
+    add(&registry, &everything, &witness);
+    notify(&registry, STELE_SEEN_HANDLED, "a", 2);
+    while (stats_of(&registry, "all").seen < 1)
         ;
     assert_int_equal(0, gate.passed);
     open_gate(&gate);
-    assert_ok(stele__observers_flush(fixture.observers, 60000, &error), error);
-    finish(&fixture);
+    assert_ok(stele__observers_flush(registry.observers, 60000, &error), error);
+    registry_finish(&registry);
 }
 
 static atomic_int hangs;
@@ -680,12 +661,12 @@ static void count_hang(void *context, const struct stele_log_record *record)
 /* Waits in virtual time, as something that hangs for so many seconds would. */
 static void linger(void *context, const struct stele_observation *seen)
 {
-    struct fixture *fixture = context;
+    struct registry *registry = context;
     struct stele__signal never;
 
     (void)seen;
     assert_true(stele__signal_init(&never));
-    stele__runtime_wait(fixture->runtime, &never, stele__runtime_monotonic(fixture->runtime) + 10 * SECOND);
+    stele__runtime_wait(registry->runtime, &never, stele__runtime_monotonic(registry->runtime) + 10 * SECOND);
     stele__signal_fini(&never);
 }
 
@@ -693,19 +674,19 @@ static void HEX07_an_observer_that_hangs_is_reported_once_and_others_are_served(
 {
     static const struct stele_observer gated = {.name = "gated", .see = linger};
     struct witness witness = {.count = 0};
-    struct fixture fixture;
+    struct registry registry;
 
     (void)state;
     atomic_store(&hangs, 0);
     stele_log_use(count_hang, NULL, STELE_LOG_WARNING);
-    begin(&fixture);
-    add(&fixture, &gated, &fixture);
-    add(&fixture, &everything, &witness);
-    notify(&fixture, STELE_SEEN_HANDLED, "a", 1);
-    stele_runtime_run_until_idle(fixture.runtime);
+    registry_begin(&registry);
+    add(&registry, &gated, &registry);
+    add(&registry, &everything, &witness);
+    notify(&registry, STELE_SEEN_HANDLED, "a", 1);
+    stele_runtime_run_until_idle(registry.runtime);
     assert_int_equal(1, hangs);
     assert_int_equal(1, witness.count);
-    finish(&fixture);
+    registry_finish(&registry);
     stele_log_use(NULL, NULL, STELE_LOG_WARNING);
 }
 
@@ -715,20 +696,20 @@ static void HEX07_an_observer_that_hangs_does_not_keep_its_thread_from_the_other
     static const struct stele_observer gated = {.name = "gated", .see = wait_at_gate};
     struct gate gate = GATE;
     struct witness witness = {.count = 0};
-    struct fixture fixture;
+    struct registry registry;
 
     (void)state;
-    begin_threads(&fixture, 1);
-    add(&fixture, &gated, &gate);
-    notify(&fixture, STELE_SEEN_HANDLED, "a", 1);
+    begin_threads(&registry, 1);
+    add(&registry, &gated, &gate);
+    notify(&registry, STELE_SEEN_HANDLED, "a", 1);
     await_inside(&gate, 1);
-    add(&fixture, &everything, &witness);
-    notify(&fixture, STELE_SEEN_HANDLED, "a", 2);
-    while (stats_of(&fixture, "all").seen < 1)
+    add(&registry, &everything, &witness);
+    notify(&registry, STELE_SEEN_HANDLED, "a", 2);
+    while (stats_of(&registry, "all").seen < 1)
         ;
     assert_int_equal(0, gate.passed);
     open_gate(&gate);
-    finish(&fixture);
+    registry_finish(&registry);
 }
 
 /* The reference let concurrent notifications reach one observer out of order. */
@@ -750,7 +731,7 @@ static void check_order(void *context, const struct stele_observation *seen)
 }
 
 struct notifier {
-    struct fixture *fixture;
+    struct registry *registry;
     unsigned number;
 };
 
@@ -762,7 +743,7 @@ static void *notify_many(void *context)
         const struct stele_observation observation = {
             .seen = STELE_SEEN_HANDLED, .observed = "a", .call = call, .attempt = notifier->number};
 
-        stele__observers_notify(notifier->fixture->observers, &observation);
+        stele__observers_notify(notifier->registry->observers, &observation);
     }
     return NULL;
 }
@@ -774,24 +755,24 @@ static void bug_concurrent_notifications_reach_an_observer_out_of_order(void **s
     struct ordered ordered[2] = {{.count = 0}};
     struct notifier notifiers[NOTIFIERS];
     pthread_t threads[NOTIFIERS];
-    struct fixture fixture;
+    struct registry registry;
 
     (void)state;
-    begin_threads(&fixture, 2);
-    add(&fixture, &first, &ordered[0]);
-    add(&fixture, &second, &ordered[1]);
+    begin_threads(&registry, 2);
+    add(&registry, &first, &ordered[0]);
+    add(&registry, &second, &ordered[1]);
     for (unsigned i = 0; i < NOTIFIERS; i++) {
-        notifiers[i] = (struct notifier){&fixture, i};
+        notifiers[i] = (struct notifier){&registry, i};
         assert_int_equal(0, pthread_create(&threads[i], NULL, notify_many, &notifiers[i]));
     }
     for (unsigned i = 0; i < NOTIFIERS; i++)
         pthread_join(threads[i], NULL);
-    stele__observers_stop(fixture.observers, 60000);
+    stele__observers_stop(registry.observers, 60000);
     for (size_t i = 0; i < 2; i++) {
         assert_int_equal(NOTIFIERS * EACH, ordered[i].count);
         assert_int_equal(0, ordered[i].out_of_order);
     }
-    finish(&fixture);
+    registry_finish(&registry);
 }
 
 /* Contexts that must not be used once they were freed. */
@@ -824,23 +805,23 @@ static void HEX20_adding_and_removing_while_others_notify_calls_no_stale_observe
     atomic_int stale = 0;
     struct notifier notifiers[2];
     pthread_t threads[2];
-    struct fixture fixture;
+    struct registry registry;
 
     (void)state;
-    begin_threads(&fixture, 2);
+    begin_threads(&registry, 2);
     for (unsigned i = 0; i < 2; i++) {
-        notifiers[i] = (struct notifier){&fixture, i};
+        notifiers[i] = (struct notifier){&registry, i};
         assert_int_equal(0, pthread_create(&threads[i], NULL, notify_many, &notifiers[i]));
     }
     for (size_t i = 0; i < LIVES; i++) {
         atomic_store(&mortals[i].is_dead, false);
         mortals[i].stale = &stale;
-        add(&fixture, &mortal_observer, &mortals[i]);
-        assert_true(stele__observers_remove(fixture.observers, "mortal"));
+        add(&registry, &mortal_observer, &mortals[i]);
+        assert_true(stele__observers_remove(registry.observers, "mortal"));
     }
     for (unsigned i = 0; i < 2; i++)
         pthread_join(threads[i], NULL);
-    finish(&fixture);
+    registry_finish(&registry);
     assert_int_equal(0, stale);
     for (size_t i = 0; i < LIVES; i++)
         assert_true(mortals[i].is_dead);

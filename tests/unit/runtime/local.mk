@@ -1,6 +1,9 @@
 # Unit tests of lib/runtime.
 
 test_programs += \
+	tests/unit/runtime/carrier_test \
+	tests/unit/runtime/descriptor_portable_test \
+	tests/unit/runtime/descriptor_test \
 	tests/unit/runtime/mailbox_test \
 	tests/unit/runtime/simulation_test \
 	tests/unit/runtime/stress_test \
@@ -8,6 +11,13 @@ test_programs += \
 	tests/unit/runtime/wait_test \
 	tests/unit/runtime/worker_test
 
+tests_unit_runtime_carrier_test_SOURCES = tests/unit/runtime/carrier_test.c
+tests_unit_runtime_carrier_test_LDADD = $(test_ldadd)
+tests_unit_runtime_descriptor_portable_test_SOURCES = tests/unit/runtime/descriptor_portable_test.c \
+	tests/unit/runtime/descriptor_cases.h
+tests_unit_runtime_descriptor_portable_test_LDADD = $(test_ldadd)
+tests_unit_runtime_descriptor_test_SOURCES = tests/unit/runtime/descriptor_test.c tests/unit/runtime/descriptor_cases.h
+tests_unit_runtime_descriptor_test_LDADD = $(test_ldadd)
 tests_unit_runtime_mailbox_test_SOURCES = tests/unit/runtime/mailbox_test.c
 tests_unit_runtime_mailbox_test_LDADD = $(test_ldadd)
 tests_unit_runtime_simulation_test_SOURCES = tests/unit/runtime/simulation_test.c

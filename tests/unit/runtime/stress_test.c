@@ -3,6 +3,7 @@
 
 #include "runtime/runtime.h"
 
+#include <sched.h>
 #include <string.h>
 
 static stele_runtime *new_runtime(unsigned threads)
@@ -209,6 +210,39 @@ static void tasks_and_timers_keep_each_other_going(void **state)
     stele_runtime_free(runtime);
 }
 
+/* --- As many at once as there are workers ------------------------------------------------------------------ */
+
+enum { CROWD = 4 };
+
+static atomic_int arrived;
+
+/* Without the runtime's knowing: nobody stands in. */
+static void await_the_crowd(struct stele__task *task)
+{
+    (void)task;
+    atomic_fetch_add(&arrived, 1);
+    while (atomic_load(&arrived) < CROWD)
+        sched_yield();
+}
+
+static void all_workers_are_called_when_there_is_work_for_all(void **state)
+{
+    stele_runtime *runtime = new_runtime(CROWD);
+    struct stele__task tasks[CROWD];
+
+    (void)state;
+    for (int round = 0; round < 200; round++) {
+        atomic_store(&arrived, 0);
+        for (size_t i = 0; i < CROWD; i++) {
+            tasks[i] = (struct stele__task){.name = "task", .run = await_the_crowd};
+            stele__runtime_post(runtime, &tasks[i]);
+        }
+        stele_runtime_run_until_idle(runtime);
+        assert_int_equal(atomic_load(&arrived), CROWD);
+    }
+    stele_runtime_free(runtime);
+}
+
 /* --- Making and stopping in a row -------------------------------------------------------------------------- */
 
 static void do_nothing(struct stele__task *task)
@@ -237,6 +271,7 @@ int main(void)
         support_test(nothing_is_lost_between_eight_producers_and_the_workers),
         support_test(every_request_is_answered),
         support_test(tasks_and_timers_keep_each_other_going),
+        support_test(all_workers_are_called_when_there_is_work_for_all),
         support_test(runtimes_come_and_go),
     };
 

@@ -255,10 +255,14 @@ static void real_timers_fire_with_workers(void **state)
 {
     stele_runtime *runtime = new_runtime(1);
     struct bell late = {.timer = {.name = "late", .fire = ring}};
+    struct bell first = {.timer = {.name = "first", .fire = ring}};
     struct bell soon = {.timer = {.name = "soon", .fire = ring}};
 
     (void)state;
     assert_true(stele__timer_start(runtime, &late.timer, INT64_C(3600) * 1000000000));
+    assert_true(stele__timer_start(runtime, &first.timer, 0));
+    assert_true(stele__runtime_wait(runtime, &first.rung, INT64_MAX));
+    stele_runtime_run_until_idle(runtime); /* the thread that keeps time sleeps until the late one */
     assert_true(stele__timer_start(runtime, &soon.timer, 1000000));
     assert_true(stele__runtime_wait(runtime, &soon.rung, INT64_MAX));
     assert_false(stele__signal_is_set(&late.rung));

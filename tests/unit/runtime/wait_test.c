@@ -3,7 +3,6 @@
 
 #include "runtime/runtime.h"
 
-#include <poll.h>
 #include <sched.h>
 #include <string.h>
 
@@ -149,6 +148,56 @@ static void a_worker_that_waits_is_replaced(void **state)
     assert_nested_waits(new_runtime(3));
 }
 
+/* Burrows: a task whose callback posts the next one and waits for it, as deep as it goes. */
+enum { BURROWS = 400 };
+
+struct burrow {
+    struct stele__task task;
+    stele_runtime *runtime;
+    struct burrow *next;
+    struct stele__signal done;
+    int64_t deadline;
+    bool has_waited; /* until the next one was done */
+};
+
+static void dig(struct stele__task *task)
+{
+    struct burrow *burrow = (struct burrow *)task;
+
+    if (burrow->next) {
+        stele__runtime_post(burrow->runtime, &burrow->next->task);
+        burrow->has_waited = stele__runtime_wait(burrow->runtime, &burrow->next->done, burrow->deadline);
+    }
+    stele__signal_set(&burrow->done);
+}
+
+static void assert_waits_nest_so_deep(stele_runtime *runtime, int64_t patience)
+{
+    struct burrow *burrows = test_calloc(BURROWS, sizeof(*burrows));
+
+    for (size_t i = 0; i < BURROWS; i++) {
+        burrows[i].task = (struct stele__task){.name = "burrow", .run = dig};
+        burrows[i].runtime = runtime;
+        burrows[i].next = i + 1 < BURROWS ? &burrows[i + 1] : NULL;
+        burrows[i].deadline = i < 255 ? INT64_MAX : stele__runtime_monotonic(runtime) + patience;
+    }
+    stele__runtime_post(runtime, &burrows[0].task);
+    stele_runtime_run_until_idle(runtime);
+    for (size_t i = 0; i < BURROWS; i++)
+        assert_true(stele__signal_is_set(&burrows[i].done));
+    assert_true(burrows[254].has_waited);
+    assert_false(burrows[255].has_waited); /* in the 256th callback, nothing else is run */
+    test_free(burrows);
+    stele_runtime_free(runtime);
+}
+
+static void waits_within_waits_have_a_limit(void **state)
+{
+    (void)state;
+    assert_waits_nest_so_deep(new_runtime(0), MS);
+    assert_waits_nest_so_deep(simulate(), MS);
+}
+
 /* --- In a simulation ----------------------------------------------------------------------------- */
 
 static void a_wait_for_what_never_comes_ends_at_once(void **state)
@@ -231,72 +280,37 @@ static void a_wait_without_workers_sees_what_other_threads_do(void **state)
     stele_runtime_free(runtime);
 }
 
-/* --- A foreign event loop -------------------------------------------------------------------------- */
-
-static bool is_readable(int descriptor, int timeout_ms)
+static void *wait_outside(void *context)
 {
-    struct pollfd polled = {.fd = descriptor, .events = POLLIN};
+    struct other *other = context;
 
-    return poll(&polled, 1, timeout_ms) == 1;
+    stele__runtime_wait(other->runtime, other->setter.signal, INT64_MAX);
+    return NULL;
 }
 
-static void a_foreign_event_loop_polls_for_what_is_ready(void **state)
+/* One is woken for the task, and may leave because of its signal: the other one must run the task then. */
+static void a_waiter_that_leaves_passes_on_what_it_was_woken_for(void **state)
 {
+    enum { ROUNDS = 1000 };
     stele_runtime *runtime = new_runtime(0);
-    const int descriptor = stele_runtime_descriptor(runtime);
-    struct stele__signal signals[2] = {{{0}}, {{0}}};
-    struct setter setters[2] = {setter_of(&signals[0]), setter_of(&signals[1])};
 
     (void)state;
-    assert_true(descriptor >= 0);
-    assert_int_equal(stele_runtime_descriptor(runtime), descriptor);
-    assert_false(is_readable(descriptor, 0));
-    stele__runtime_post(runtime, &setters[0].task);
-    stele__runtime_post(runtime, &setters[1].task);
-    assert_true(is_readable(descriptor, 0));
-    assert_int_equal(stele_runtime_run(runtime, 1), 1);
-    assert_true(is_readable(descriptor, 0));
-    assert_int_equal(stele_runtime_run(runtime, 1), 1);
-    assert_false(is_readable(descriptor, 0));
-    assert_int_equal(stele_runtime_run(runtime, 0), 0);
+    for (int i = 0; i < ROUNDS; i++) {
+        struct stele__signal signals[2] = {{{0}}, {{0}}};
+        struct other others[2] = {{.runtime = runtime, .setter = setter_of(&signals[0])},
+                                  {.runtime = runtime, .setter = setter_of(&signals[1])}};
+        pthread_t threads[2];
+
+        for (size_t j = 0; j < 2; j++)
+            assert_int_equal(pthread_create(&threads[j], NULL, wait_outside, &others[j]), 0);
+        if (i % 2)
+            sched_yield();
+        stele__runtime_post(runtime, &others[0].setter.task);
+        stele__signal_set(&signals[1]);
+        for (size_t j = 0; j < 2; j++)
+            pthread_join(threads[j], NULL);
+    }
     stele_runtime_free(runtime);
-}
-
-static void a_foreign_event_loop_polls_for_timers(void **state)
-{
-    stele_runtime *runtime = new_runtime(0);
-    const int descriptor = stele_runtime_descriptor(runtime);
-    struct stele__signal signals[2] = {{{0}}, {{0}}};
-    struct setter setters[2] = {setter_of(&signals[0]), setter_of(&signals[1])};
-
-    (void)state;
-    assert_true(stele__timer_start(runtime, &setters[0].timer, 3600 * 1000 * MS));
-    assert_false(is_readable(descriptor, 0));
-    assert_true(stele__timer_start(runtime, &setters[1].timer, MS));
-    assert_true(is_readable(descriptor, -1));
-    while (stele_runtime_run(runtime, 0) == 0)
-        assert_true(is_readable(descriptor, -1));
-    assert_true(stele__signal_is_set(&signals[1]));
-    assert_false(is_readable(descriptor, 0));
-    assert_true(stele__timer_cancel(&setters[0].timer));
-    assert_true(stele__timer_start(runtime, &setters[0].timer, 0));
-    assert_true(is_readable(descriptor, -1));
-    assert_true(stele__timer_cancel(&setters[0].timer));
-    assert_false(is_readable(descriptor, 0));
-    stele_runtime_free(runtime);
-}
-
-static void only_runtimes_without_threads_have_a_descriptor(void **state)
-{
-    stele_runtime *workers = new_runtime(1);
-    stele_runtime *simulated = simulate();
-
-    (void)state;
-    assert_int_equal(stele_runtime_descriptor(workers), -1);
-    assert_int_equal(stele_runtime_descriptor(simulated), -1);
-    assert_int_equal(stele_runtime_run(workers, 0), 0);
-    stele_runtime_free(workers);
-    stele_runtime_free(simulated);
 }
 
 int main(void)
@@ -305,12 +319,11 @@ int main(void)
         support_test(a_wait_ends_with_the_signal_or_the_deadline),
         support_test(waits_inside_callbacks_run_others_but_never_the_same_mailbox),
         support_test(a_worker_that_waits_is_replaced),
+        support_test(waits_within_waits_have_a_limit),
         support_test(a_wait_for_what_never_comes_ends_at_once),
         support_test(a_simulated_wait_lets_time_pass_no_further_than_needed),
         support_test(a_wait_without_workers_sees_what_other_threads_do),
-        support_test(a_foreign_event_loop_polls_for_what_is_ready),
-        support_test(a_foreign_event_loop_polls_for_timers),
-        support_test(only_runtimes_without_threads_have_a_descriptor),
+        support_test(a_waiter_that_leaves_passes_on_what_it_was_woken_for),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

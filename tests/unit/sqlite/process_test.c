@@ -80,6 +80,87 @@ static void A7_an_abandoned_writer_delays_others_only_until_it_is_gone(void **st
     assert_int_equal(fixture_sql_number("SELECT count(*) FROM stream WHERE id = 900"), 0);
 }
 
+/* --- Forked off ------------------------------------------------------------------------------ */
+
+enum { CHILD_FINE, CHILD_OPENED, CHILD_OTHER, CHILD_NO_OTHER };
+
+/* In no mode, also when the inherited handle was closed; another file is fine. */
+static int open_inherited(stele_store *inherited, bool closes)
+{
+    stele_store *store = NULL;
+    int result = CHILD_FINE;
+
+    if (closes)
+        stele_store_close(inherited);
+    for (int mode = STELE_OPEN_CREATE; mode <= STELE_OPEN_READ_ONLY && result == CHILD_FINE; mode++) {
+        const stele_status status = fixture_try((enum stele_open_mode)mode, NULL, &store, NULL);
+
+        if (status != STELE_FORKED)
+            result = status == STELE_OK ? CHILD_OPENED : CHILD_OTHER;
+    }
+    if (stele_store_open(support_temp_path("another.db"), NULL, &store, NULL) != STELE_OK)
+        return CHILD_NO_OTHER;
+    stele_store_close(store);
+    return result;
+}
+
+static void assert_child(stele_store *inherited, bool closes)
+{
+    const pid_t child = fork();
+    int status = 1;
+
+    if (child == 0)
+        _exit(open_inherited(inherited, closes));
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), CHILD_FINE);
+}
+
+/* SQLite would believe to hold the locks of its parent there: commits of the child were lost when the parent closed. */
+static void A8_a_forked_child_does_not_open_what_its_parent_had_open(void **state)
+{
+    stele_store *store = fixture_open();
+    stele_store *second = fixture_open();
+
+    (void)state;
+    fixture_fill(store, 1, 3);
+    assert_child(store, false);
+    assert_child(store, true);
+    stele_store_close(second);
+    assert_child(store, true);
+    fixture_fill(store, 4, 5);
+    fixture_assert_holds(store, 5);
+    stele_store_close(store);
+}
+
+static int append_in_child(void)
+{
+    stele_store *store = fixture_open_with(STELE_OPEN_EXISTING, NULL);
+
+    fixture_fill(store, 4, 5);
+    stele_store_close(store);
+    return 0;
+}
+
+static void A7_a_forked_child_opens_what_its_parent_had_closed(void **state)
+{
+    stele_store *store = fixture_open();
+    int status = 1;
+    pid_t child;
+
+    (void)state;
+    fixture_fill(store, 1, 3);
+    stele_store_close(store);
+    child = fork();
+    if (child == 0)
+        _exit(append_in_child());
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    store = fixture_open();
+    fixture_assert_holds(store, 5);
+    stele_store_close(store);
+}
+
 /* --- Killed --------------------------------------------------------------------------------- */
 
 /* Append without end, and say how far it is acknowledged. */
@@ -190,6 +271,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         support_test(A7_writers_in_several_processes_lose_and_mix_nothing),
         support_test(A7_an_abandoned_writer_delays_others_only_until_it_is_gone),
+        support_test(A8_a_forked_child_does_not_open_what_its_parent_had_open),
+        support_test(A7_a_forked_child_opens_what_its_parent_had_closed),
         support_test(A8_a_writer_killed_at_any_instant_loses_nothing_acknowledged),
         support_test(A8_a_kill_at_any_change_of_a_file_leaves_batches_whole),
     };

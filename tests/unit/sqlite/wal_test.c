@@ -1,6 +1,8 @@
 /* The log, scanned before SQLite sees it: a torn end is no damage, a flipped bit before whole commits is. */
 #include "tests/unit/sqlite/fixture.h"
 
+#include "tests/support/fault_vfs.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -536,6 +538,59 @@ static void D5_verify_tells_the_commits_of_the_log_and_damage_in_it(void **state
     stele_store_close(store);
 }
 
+/* --- A log that comes and goes ---------------------------------------------------------------- */
+
+struct coming {
+    unsigned looks, changes_at;
+    bool comes; /* or goes */
+};
+
+static void come_or_go(void *context)
+{
+    struct coming *coming = context;
+
+    if (++coming->looks < coming->changes_at)
+        return;
+    if (coming->comes)
+        fixture_save(fixture_log(), "not yet the header of a log", 27);
+    else
+        remove(fixture_log());
+}
+
+static void scan_while(unsigned operation, struct coming coming)
+{
+    struct sqlite_store store = {.path = (char *)(uintptr_t)fixture_path(),
+                                 .log_path = (char *)(uintptr_t)fixture_log()};
+    struct sqlite_wal_facts facts;
+    stele_error *error = NULL;
+
+    fault_vfs_watch(operation, FAULT_LOG, come_or_go, &coming);
+    assert_ok(stele__sqlite_scan_log(&store, &facts, &error), error);
+    fault_vfs_watch(0, 0, NULL, NULL);
+    assert_int_equal(facts.commits, 0);
+    assert_int_equal(facts.at_risk, 0);
+    assert_true(coming.looks > 0);
+    remove(fixture_log());
+}
+
+static void a_log_that_appears_when_none_was_found_is_not_of_this_opening(void **state)
+{
+    (void)state;
+    fault_vfs_install();
+    scan_while(FAULT_ACCESS, (struct coming){.changes_at = 2, .comes = true});
+    fault_vfs_remove();
+}
+
+static void a_log_that_goes_before_it_is_opened_is_none(void **state)
+{
+    (void)state;
+    fault_vfs_install();
+    fixture_make(1);
+    fixture_save(fixture_log(), "the log of who closes just now", 30);
+    scan_while(FAULT_OPEN, (struct coming){.changes_at = 1});
+    fault_vfs_remove();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -557,6 +612,8 @@ int main(void)
         support_test(D5_a_log_deleted_behind_a_store_that_died_is_told_by_a_head_kept_outside),
         support_test(D5_with_weaker_sync_any_number_is_only_warned_of),
         support_test(D5_verify_tells_the_commits_of_the_log_and_damage_in_it),
+        support_test(a_log_that_appears_when_none_was_found_is_not_of_this_opening),
+        support_test(a_log_that_goes_before_it_is_opened_is_none),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,527 @@
+/*
+ * Contexts: what a handler publishes, answers and fails with.
+ *
+ *     publish, reply, send, forward ── kept ── the handler succeeds ── published, in order
+ *                                        └──── it fails ── dropped
+ *
+ * A context lives on the stack of whoever calls handlers. It is known by its
+ * address alone: only the innermost one of the thread, while its handler runs,
+ * is taken. So a pointer that a handler kept beyond its end, or gave to another
+ * thread, is refused without being looked into.
+ *
+ * What can fail: what is published (STELE_INVALID, STELE_LIMIT), memory. The
+ * first failure stays with the context.
+ */
+#include "bus/again.h"
+#include "bus/core.h"
+#include "bus/spans.h"
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "message/message.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+_Thread_local struct stele_context *stele__current;
+
+/* A payload that was read already. */
+struct stele__read {
+    struct stele__read *next;
+    const struct stele_type *type;
+    void *payload;
+};
+
+static bool is_usable(const stele_context *context)
+{
+    return context && context == stele__current && context->is_open;
+}
+
+/* --- Failing ------------------------------------------------------------------------------ */
+
+STELE_PRINTF(2, 0)
+static void set_text(stele_context *context, const char *format, va_list arguments)
+{
+    va_list again;
+    int size;
+    char *text;
+
+    va_copy(again, arguments);
+    size = vsnprintf(NULL, 0, format, again);
+    va_end(again);
+    text = size > 0 ? stele__arena_alloc(&context->arena, (size_t)size + 1) : NULL;
+    if (text)
+        vsnprintf(text, (size_t)size + 1, format, arguments);
+    context->text = text;
+}
+
+stele_status stele_context_fail(stele_context *context, stele_status status, const char *format, ...)
+{
+    va_list arguments;
+
+    if (!is_usable(context))
+        return STELE_INVALID;
+    va_start(arguments, format);
+    set_text(context, format, arguments);
+    va_end(arguments);
+    return status == STELE_OK ? STELE_FAILED : status;
+}
+
+/* Record the first failure of a call on the context; frees the error. */
+static stele_status record(stele_context *context, stele_status status, stele_error *error)
+{
+    if (status != STELE_OK && context->failed == STELE_OK) {
+        const char *text = stele_error_message(error);
+
+        context->failed = status;
+        context->text = error ? stele_arena_text(&context->arena, text, strlen(text)) : NULL;
+    }
+    stele_error_free(error);
+    return status;
+}
+
+/* --- Reading --------------------------------------------------------------------------------- */
+
+/* True if a message of this type name is one of `type`, by its parents. */
+static bool is_one_of(stele_bus *bus, struct stele_slice name, const struct stele_type *type)
+{
+    const struct stele_type *known = stele__bus_type(bus, name);
+
+    if (!known)
+        return type == &stele_handler_failed_type && stele__error_depth(name) > 0;
+    for (known = known->parent; known; known = known->parent) {
+        if (known == type || strcmp(known->name, type->name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static stele_status read_payload(stele_context *context, const struct stele_type *type, void *payload,
+                                 stele_error **error)
+{
+    const stele_message *message = context->message;
+
+    if (!stele_message_is(message, type) && stele_message_format(message) == STELE_PAYLOAD_MSGPACK &&
+        is_one_of(context->bus, stele_message_type(message), type))
+        return stele_msgpack_decode(type, stele_message_payload(message), &context->arena, payload, error);
+    return stele_message_read(message, type, &context->arena, payload, error);
+}
+
+stele_status stele_context_read(stele_context *context, const struct stele_type *type, const void **out)
+{
+    struct stele__read *read;
+    stele_error *error = NULL;
+    stele_status status;
+
+    if (!is_usable(context) || !type || !out)
+        return STELE_INVALID;
+    for (read = context->reads; read; read = read->next) {
+        if (read->type == type) {
+            *out = read->payload;
+            return STELE_OK;
+        }
+    }
+    read = stele__arena_alloc(&context->arena, sizeof(*read));
+    if (read)
+        read->payload = stele__arena_alloc(&context->arena, type->size);
+    if (!read || !read->payload)
+        return record(context, stele__fail_memory(&error), error);
+    status = read_payload(context, type, read->payload, &error);
+    if (status != STELE_OK)
+        return record(context, status, error);
+    read->type = type;
+    read->next = context->reads;
+    context->reads = read;
+    *out = read->payload;
+    return STELE_OK;
+}
+
+/* --- Building what is published ------------------------------------------------------------------ */
+
+static bool has_extension(const struct stele_extension *extensions, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(extensions[i].name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static size_t count_extensions(const stele_message *cause)
+{
+    struct stele_extension extension;
+    struct stele__meta meta;
+    size_t count = 0;
+
+    if (cause->meta.size == 0)
+        return 0;
+    stele__meta_read(cause->meta, &meta);
+    while (stele__extension_next(&meta.extensions, &extension))
+        count++;
+    return count;
+}
+
+/* The extensions of the options, then those of the cause that they do not set; *memory is for `options`. */
+static stele_status inherit(const stele_message *cause, struct stele_message_options *options,
+                            struct stele_extension **memory, size_t *allocated, stele_error **error)
+{
+    const size_t inherited = count_extensions(cause);
+    const size_t own = options->extension_count;
+    struct stele__meta meta;
+    size_t count = own;
+
+    *allocated = (own + inherited) * sizeof(**memory);
+    if (inherited == 0)
+        return STELE_OK;
+    *memory = stele__alloc(*allocated);
+    if (!*memory)
+        return stele__fail_memory(error);
+    if (own)
+        memcpy(*memory, options->extensions, own * sizeof(**memory));
+    stele__meta_read(cause->meta, &meta);
+    while (stele__extension_next(&meta.extensions, &(*memory)[count])) {
+        if (!has_extension(options->extensions, own, (*memory)[count].name))
+            count++;
+        if (count == own + inherited)
+            break;
+    }
+    options->extensions = *memory;
+    options->extension_count = count;
+    return STELE_OK;
+}
+
+/* Fill in what the bus gives a message. */
+struct stele__envelope_draft {
+    struct stele_message_options options;
+    struct stele_extension *extensions;
+    size_t allocated;
+    char id[STELE_UUID_TEXT_SIZE];
+    char traceparent[STELE__TRACEPARENT_SIZE];
+};
+
+static stele_status draft_envelope(stele_bus *bus, const struct stele_message_options *given,
+                                   const stele_message *cause, struct stele__envelope_draft *draft, stele_error **error)
+{
+    struct stele_message_options *options = &draft->options;
+
+    memset(draft, 0, sizeof(*draft));
+    if (given)
+        *options = *given;
+    options->size = sizeof(*options);
+    if (!options->cause)
+        options->cause = cause;
+    if (!options->source)
+        options->source = bus->source;
+    if (!options->has_time) {
+        options->has_time = true;
+        options->time = stele__runtime_now(bus->runtime);
+    }
+    if (!options->id && stele_runtime_is_simulated(bus->runtime)) {
+        const struct stele_uuid id = stele__new_id(bus->runtime, options->time);
+
+        stele_uuid_print(&id, draft->id);
+        options->id = draft->id;
+    }
+    /* What a call publishes names the call's span, where somebody wants spans. */
+    if (!options->traceparent && stele__current && stele__current->message == options->cause &&
+        stele__span_traceparent(bus->observers, options->cause, stele__current->call, draft->traceparent))
+        options->traceparent = draft->traceparent;
+    return options->cause ? inherit(options->cause, options, &draft->extensions, &draft->allocated, error) : STELE_OK;
+}
+
+stele_status stele__bus_message(stele_bus *bus, const struct stele_type *type, const void *payload,
+                                const struct stele_message_options *options, const stele_message *cause,
+                                stele_message **out, stele_error **error)
+{
+    struct stele__envelope_draft draft;
+    stele_status status = stele__options_check(options, sizeof(*options), sizeof(*options), "options", error);
+
+    if (status != STELE_OK)
+        return status;
+    status = draft_envelope(bus, options, cause, &draft, error);
+    if (status == STELE_OK)
+        status = stele_message_new(type, payload, &draft.options, out, error);
+    stele__free(draft.extensions, draft.allocated);
+    return status;
+}
+
+/* --- Publishing -------------------------------------------------------------------------------------- */
+
+static bool grow(stele_context *context)
+{
+    const size_t size = context->emitted_capacity * sizeof(stele_message *);
+    const bool is_few = context->emitted == context->few;
+    stele_message **emitted = stele__resize(is_few ? NULL : context->emitted, is_few ? 0 : size, 2 * size);
+
+    if (!emitted)
+        return false;
+    if (is_few)
+        memcpy(emitted, context->few, sizeof(context->few));
+    context->emitted = emitted;
+    context->emitted_capacity *= 2;
+    return true;
+}
+
+/* Add a message: its reference is the context's. */
+static stele_status take(stele_context *context, stele_message *message, stele_error **error)
+{
+    if (context->emitted_count == STELE_EMISSIONS_MAX)
+        return stele__fail_limit(error, "messages published by one call", context->emitted_count + 1,
+                                 STELE_EMISSIONS_MAX, "messages");
+    if (context->emitted_count == context->emitted_capacity && !grow(context))
+        return stele__fail_memory(error);
+    context->emitted[context->emitted_count++] = message;
+    return STELE_OK;
+}
+
+stele_status stele__context_emit(stele_context *context, const stele_message *message, stele_error **error)
+{
+    stele_message *reference = stele_message_ref(message);
+    const stele_status status = reference ? take(context, reference, error) : stele__fail_memory(error);
+
+    if (status != STELE_OK)
+        stele_message_unref(reference);
+    return status;
+}
+
+static stele_status check_declared(const stele_context *context, struct stele_slice name, stele_error **error)
+{
+    const struct stele_route *route = context->item->route->table;
+
+    if (!route->publishes)
+        return STELE_OK;
+    for (size_t i = 0; route->publishes[i]; i++) {
+        if (stele__slice_equal(stele__slice(route->publishes[i]->name), name))
+            return STELE_OK;
+    }
+    stele__fail(error, STELE_INVALID, "route %s publishes %.*s, which it does not declare", route->name,
+                STELE_SLICE(name));
+    stele__error_add(error, "route", "%s", route->name);
+    stele__error_add(error, "type", "%.*s", STELE_SLICE(name));
+    return STELE_INVALID;
+}
+
+/* A type with a parent must be known, or the parent's routes would not get it. */
+static stele_status learn(stele_bus *bus, const struct stele_type *type, stele_error **error)
+{
+    stele_status status;
+
+    if (!type->parent || stele__bus_type(bus, stele__slice(type->name)) == type)
+        return STELE_OK;
+    pthread_mutex_lock(&bus->mutex);
+    status = stele__bus_learn(bus, type, error);
+    pthread_mutex_unlock(&bus->mutex);
+    return status;
+}
+
+static stele_status emit_new(stele_context *context, const struct stele_type *type, const void *payload,
+                             const struct stele_message_options *options, stele_error **error)
+{
+    stele_message *message = NULL;
+    stele_status status = learn(context->bus, type, error);
+
+    if (status == STELE_OK)
+        status = stele__bus_message(context->bus, type, payload, options, context->message, &message, error);
+    if (status == STELE_OK)
+        status = take(context, message, error);
+    if (status != STELE_OK)
+        stele_message_unref(message);
+    return status;
+}
+
+stele_status stele_context_publish(stele_context *context, const struct stele_type *type, const void *payload,
+                                   const struct stele_message_options *options)
+{
+    stele_error *error = NULL;
+    stele_status status;
+
+    if (!is_usable(context))
+        return STELE_INVALID;
+    if (!type || !payload)
+        return record(context, stele__fail_argument(&error, type ? "payload" : "type", "is NULL"), error);
+    status = check_declared(context, stele__slice(type->name), &error);
+    if (status == STELE_OK)
+        status = emit_new(context, type, payload, options, &error);
+    return record(context, status, error);
+}
+
+stele_status stele_context_send(stele_context *context, const stele_message *message)
+{
+    stele_error *error = NULL;
+    stele_status status;
+
+    if (!is_usable(context))
+        return STELE_INVALID;
+    if (!message)
+        return record(context, stele__fail_argument(&error, "message", "is NULL"), error);
+    status = check_declared(context, stele_message_type(message), &error);
+    if (status == STELE_OK)
+        status = stele__context_emit(context, message, &error);
+    return record(context, status, error);
+}
+
+static stele_status check_reply(const stele_context *context, const struct stele_type *type, stele_error **error)
+{
+    const struct stele_route *route = context->item->route->table;
+
+    if (type->kind != STELE_REPLY)
+        return stele__fail(error, STELE_INVALID, "route %s answers with %s, which is no reply", route->name,
+                           type->name);
+    if (route->replies && strcmp(route->replies->name, type->name) != 0)
+        return stele__fail(error, STELE_INVALID, "route %s answers with %s, it states %s", route->name, type->name,
+                           route->replies->name);
+    if (context->has_replied)
+        return stele__fail(error, STELE_INVALID, "route %s answers twice", route->name);
+    return STELE_OK;
+}
+
+stele_status stele_context_reply(stele_context *context, const struct stele_type *type, const void *payload)
+{
+    stele_error *error = NULL;
+    stele_status status;
+
+    if (!is_usable(context))
+        return STELE_INVALID;
+    if (!type || !payload)
+        return record(context, stele__fail_argument(&error, type ? "payload" : "type", "is NULL"), error);
+    status = check_reply(context, type, &error);
+    if (status == STELE_OK)
+        status = emit_new(context, type, payload, NULL, &error);
+    if (status == STELE_OK)
+        context->has_replied = true;
+    return record(context, status, error);
+}
+
+/* The kind of a type that is known, else that of the message. */
+static enum stele_message_kind kind_of(stele_bus *bus, const char *name, const stele_message *message)
+{
+    const struct stele_type *type = stele__bus_type(bus, stele__slice(name));
+
+    return type ? type->kind : stele_message_kind(message);
+}
+
+static stele_status forward(stele_context *context, const char *type, stele_error **error)
+{
+    struct stele__again how = {.type = type,
+                               .kind = kind_of(context->bus, type, context->message),
+                               .source = context->bus->source ? context->bus->source : STELE__SOURCE_DEFAULT,
+                               .cause = context->message};
+    char traceparent[STELE__TRACEPARENT_SIZE];
+    stele_message *copy = NULL;
+    stele_status status;
+
+    if (stele__span_traceparent(context->bus->observers, context->message, context->call, traceparent))
+        how.traceparent = traceparent;
+    status = stele__message_again(context->bus->runtime, context->message, &how, &copy, error);
+    if (status == STELE_OK)
+        status = take(context, copy, error);
+    if (status != STELE_OK)
+        stele_message_unref(copy);
+    return status;
+}
+
+stele_status stele_context_forward(stele_context *context, const char *type)
+{
+    stele_error *error = NULL;
+    stele_status status;
+
+    if (!is_usable(context))
+        return STELE_INVALID;
+    if (!type)
+        return record(context, stele__fail_argument(&error, "type", "is NULL"), error);
+    status = check_declared(context, stele__slice(type), &error);
+    if (status == STELE_OK)
+        status = forward(context, type, &error);
+    return record(context, status, error);
+}
+
+/* --- After the call ------------------------------------------------------------------------------------- */
+
+void stele__context_drop(stele_context *context)
+{
+    for (size_t i = 0; i < context->emitted_count; i++)
+        stele_message_unref(context->emitted[i]);
+    context->emitted_count = 0;
+}
+
+void stele__context_flush(stele_context *context)
+{
+    const struct stele__origin origin = {context->unit, context->hop + 1, context->call};
+
+    for (size_t i = 0; i < context->emitted_count; i++) {
+        stele_message *message = context->emitted[i];
+        stele_error *error = NULL;
+        const stele_status status = stele__publish(context->bus, message, &origin, NULL, &error);
+
+        if (status != STELE_OK && status != STELE_OVERLOAD) {
+            stele__unit_fail(context->unit, status, "", message, stele_error_message(error), 0);
+            stele__log_lost(message, status, error);
+        }
+        stele_error_free(error);
+        stele_message_unref(message);
+    }
+    context->emitted_count = 0;
+}
+
+void stele__context_fini(stele_context *context)
+{
+    if (context->emitted != context->few)
+        stele__free(context->emitted, context->emitted_capacity * sizeof(stele_message *));
+    if (context->arena.block)
+        stele__arena_fini(&context->arena);
+}
+
+/* --- What it says ------------------------------------------------------------------------------------------ */
+
+const stele_message *stele_context_message(const stele_context *context)
+{
+    return context->message;
+}
+
+stele_bus *stele_context_bus(const stele_context *context)
+{
+    return context->bus;
+}
+
+const char *stele_context_route(const stele_context *context)
+{
+    return context->item->route->table->name;
+}
+
+unsigned stele_context_attempt(const stele_context *context)
+{
+    return context->attempt;
+}
+
+unsigned stele_context_hop(const stele_context *context)
+{
+    return context->hop;
+}
+
+struct stele_slice stele_context_user(const stele_context *context)
+{
+    struct stele_extension extension;
+
+    for (size_t i = 0; stele_message_extension(context->message, i, &extension); i++) {
+        if (strcmp(extension.name, "user") == 0 && extension.kind == STELE_EXTENSION_TEXT)
+            return extension.text;
+    }
+    return stele__slice(NULL);
+}
+
+int64_t stele_context_time_left(const stele_context *context)
+{
+    int64_t deadline = context->deadline;
+
+    if (context->unit && context->unit->deadline < deadline)
+        deadline = context->unit->deadline;
+    return deadline == INT64_MAX ? INT64_MAX : deadline - stele__runtime_monotonic(context->bus->runtime);
+}
+
+bool stele_context_is_cancelled(const stele_context *context)
+{
+    return stele__unit_is_cancelled(context->unit) || atomic_load(&context->is_expired) ||
+           stele__bus_state(context->bus) != STELE__BUS_RUNNING || stele_context_time_left(context) <= 0;
+}

@@ -1,0 +1,148 @@
+/* Stopping a bus (B10). */
+#include "tests/unit/bus/fixture.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static stele_status pass_on(void *resource, const stele_message *message, stele_context *context)
+{
+    (void)message;
+    return stele_context_forward(context, resource);
+}
+
+static void note_stop(void *resource)
+{
+    char word[32];
+
+    snprintf(word, sizeof(word), "stop-%s", (const char *)resource);
+    fixture_write(word);
+}
+
+static const struct stele_route first = {
+    .name = "first", .on = "x", .handle = pass_on, .delivery = STELE_QUEUED, .stop = note_stop};
+static const struct stele_route second = {
+    .name = "second", .on = "y", .handle = fixture_record, .delivery = STELE_QUEUED, .stop = note_stop};
+
+/* Bold, 1.2: stop returned with a handler running, and the follow-up event was lost. */
+static void KHO24_stopping_finishes_what_is_in_flight_and_its_cascades(void **state)
+{
+    struct stele_stopped stopped;
+    stele_error *error = NULL;
+
+    (void)state;
+    fixture_add_as(&first, "y");
+    fixture_add_as(&second, "s");
+    fixture_publish("x");
+    assert_ok(stele_bus_stop(fixture_bus, 1000, &stopped, &error), error);
+    assert_string_equal(fixture_recorded(), "s1 stop-s stop-y");
+    assert_int_equal(stopped.discarded, 0);
+    assert_int_equal(stopped.running, 0);
+}
+
+/* Bold, 1.2: what was published after the stop went into a dead queue. */
+static void B10_nothing_is_taken_after_the_stop(void **state)
+{
+    stele_message *message = fixture_event("y");
+    stele_message *reply = NULL;
+    stele_error *error = NULL;
+    stele_unit *unit = NULL;
+
+    (void)state;
+    fixture_add_as(&second, "s");
+    assert_ok(stele_bus_stop(fixture_bus, 1000, NULL, &error), error);
+    assert_status(STELE_SHUTDOWN, stele_publish(fixture_bus, message, NULL, &error), error);
+    assert_status(STELE_SHUTDOWN, stele_deliver(fixture_bus, message, NULL, NULL, &error), error);
+    assert_status(STELE_SHUTDOWN, stele_request(fixture_bus, message, NULL, &reply, &error), error);
+    assert_ok(stele_unit_begin(fixture_bus, NULL, &unit, &error), error);
+    assert_status(STELE_SHUTDOWN, stele_unit_publish(unit, message, NULL, &error), error);
+    assert_ok(stele_unit_end(unit, NULL, &error), error);
+    assert_status(STELE_SHUTDOWN, stele_bus_add_route(fixture_bus, &first, NULL, NULL, &error), error);
+    assert_ok(stele_bus_stop(fixture_bus, 1000, NULL, &error), error);
+    assert_string_equal(fixture_recorded(), "stop-s");
+    stele_message_unref(message);
+}
+
+static void B10_what_was_not_done_is_reported_and_told(void **state)
+{
+    stele_message *message = fixture_event("y");
+    struct stele_unit_outcome outcome = {0};
+    struct stele_stopped stopped;
+    stele_unit *unit = NULL;
+    stele_error *error = NULL;
+
+    (void)state;
+    fixture_add_as(&second, "s");
+    assert_ok(stele_bus_pause(fixture_bus, "second", &error), error);
+    assert_ok(stele_unit_begin(fixture_bus, NULL, &unit, &error), error);
+    assert_ok(stele_unit_publish(unit, message, NULL, &error), error);
+    assert_ok(stele_unit_publish(unit, message, NULL, &error), error);
+    assert_failure(STELE_TIMEOUT, stele_bus_stop(fixture_bus, 10, &stopped, &error), error);
+    assert_message(error, "second");
+    stele_error_free(error);
+    error = NULL;
+    assert_int_equal(stopped.discarded, 2);
+    assert_string_equal(stopped.routes, "second");
+    assert_status(STELE_SHUTDOWN, stele_unit_end(unit, &outcome, &error), error);
+    assert_int_equal(outcome.failure_count, 2);
+    assert_string_equal(fixture_recorded(), "stop-s");
+    stele_unit_outcome_fini(&outcome);
+    stele_message_unref(message);
+}
+
+static stele_status stop_inside(void *resource, const stele_message *message, stele_context *context)
+{
+    stele_error *error = NULL;
+    const stele_status status = stele_bus_stop(stele_context_bus(context), 1000, NULL, &error);
+
+    (void)resource;
+    (void)message;
+    fixture_write(stele_status_name(status));
+    stele_error_free(error);
+    return STELE_OK;
+}
+
+static void a_handler_may_stop_its_bus(void **state)
+{
+    static const struct stele_route queued = {
+        .name = "queued", .on = "x", .handle = stop_inside, .delivery = STELE_QUEUED, .stop = note_stop};
+
+    (void)state;
+    fixture_add_as(&queued, "q");
+    fixture_publish("x");
+    fixture_run();
+    assert_string_equal(fixture_recorded(), "OK"); /* its own `stop` comes behind its call */
+    fixture_renew(NULL);
+    assert_string_equal(fixture_recorded(), "stop-q");
+}
+
+static void a_route_that_waits_for_a_retry_is_discarded(void **state)
+{
+    static const struct stele_retry slow = {.max_attempts = 5, .delay_ms = 60000, .jitter = STELE_JITTER_NONE};
+    static const struct stele_interceptor retry = {.name = "retry", STELE_RETRY(&slow)};
+    static const struct stele_interceptor *const retrying[] = {&retry, NULL};
+    static const struct stele_route route = {
+        .name = "r", .on = "x", .handle = fixture_break, .delivery = STELE_QUEUED, .interceptors = retrying};
+    struct stele_stopped stopped;
+    stele_error *error = NULL;
+
+    (void)state;
+    fixture_add_as(&route, "r");
+    fixture_publish("x");
+    fixture_run();
+    assert_status(STELE_TIMEOUT, stele_bus_stop(fixture_bus, 1000, &stopped, &error), error);
+    assert_int_equal(stopped.discarded, 1);
+    assert_string_equal(fixture_recorded(), "r1");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        fixture_test(KHO24_stopping_finishes_what_is_in_flight_and_its_cascades),
+        fixture_test(B10_nothing_is_taken_after_the_stop),
+        fixture_test(B10_what_was_not_done_is_reported_and_told),
+        fixture_test(a_handler_may_stop_its_bus),
+        fixture_test(a_route_that_waits_for_a_retry_is_discarded),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
