@@ -231,8 +231,10 @@ stele_status stele__upcast_run(const struct stele__upcasting *upcasting, const s
         return run.failed;
     }
     messages = out->messages.items;
-    for (size_t i = 0; i < out->messages.count; i++)
+    for (size_t i = 0; i < out->messages.count; i++) {
         messages[i].self = &messages[i];
+        messages[i].has_more = i + 1 < out->messages.count;
+    }
     return STELE_OK;
 }
 

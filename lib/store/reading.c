@@ -96,6 +96,8 @@ static void drop_others(struct stele__reading *reading, stele_message *messages)
         messages[kept].self = &messages[kept];
         kept++;
     }
+    if (kept)
+        messages[kept - 1].has_more = false;
     reading->count = kept;
 }
 
