@@ -10,6 +10,7 @@ EXTRA_DIST += \
 	docs/concepts.md \
 	docs/dead-letters.md \
 	docs/dependencies.md \
+	docs/evolution.md \
 	docs/file-format.md \
 	docs/hooks.md \
 	docs/observing.md \

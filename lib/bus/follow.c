@@ -23,6 +23,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "bus/place.h"
+#include "message/message.h"
 #include "store/store.h"
 
 #include <inttypes.h>
@@ -329,6 +330,12 @@ static void settled(void *context, stele_status status)
     give_place(place);
 }
 
+/* All that was looked at when this event was: not yet its position while more parts of it come. */
+static uint64_t read_with(const stele_message *event)
+{
+    return stele_message_position(event) - event->has_more;
+}
+
 /* False if the route can take no more now. `*kept` is the event, kept for all routes that want it. */
 static bool give(struct stele__place *place, const stele_message *event, stele_message **kept)
 {
@@ -343,7 +350,7 @@ static bool give(struct stele__place *place, const stele_message *event, stele_m
     pthread_mutex_lock(&follower->mutex);
     before = place->read;
     if (*kept && stele__place_takes(place) && !atomic_load(&follower->is_stopping))
-        flight = stele__place_begin(place, position);
+        flight = stele__place_begin(place, position, read_with(event));
     pthread_mutex_unlock(&follower->mutex);
     if (!*kept)
         retry_later(follower);
@@ -442,6 +449,18 @@ static bool is_own(const stele_message *event)
     return stele__slice_begins_with(stele_message_stream(event), stele__slice("$"));
 }
 
+/* A part of an event whose other parts had to wait, for room perhaps. */
+static bool was_looked_at(const struct stele__place *place, const stele_message *event)
+{
+    return place->split == stele_message_position(event) && event->part < place->parts;
+}
+
+static void note_part(struct stele__place *place, const stele_message *event)
+{
+    place->split = stele_message_position(event);
+    place->parts = event->part + 1;
+}
+
 static void hand_out(struct stele__follower *follower, const stele_message *event)
 {
     const uint64_t position = stele_message_position(event);
@@ -451,11 +470,15 @@ static void hand_out(struct stele__follower *follower, const stele_message *even
         struct stele__place *place = place_at(&follower->readers, i);
 
         /* Nobody else moves `read`. */
-        if (place->is_reading && place->read < position && stele__place_wants(place, event))
+        if (!place->is_reading || place->read >= position || was_looked_at(place, event))
+            continue;
+        if (stele__place_wants(place, event))
             place->is_reading = give(place, event, &kept);
+        if (place->is_reading && event->has_more)
+            note_part(place, event);
     }
     stele_message_unref(kept);
-    move_on(follower, position);
+    move_on(follower, read_with(event));
 }
 
 /* A row that is damaged: nobody knows for whom it was. */
@@ -473,8 +496,9 @@ static void meet_damage(struct stele__follower *follower, uint64_t position, con
     move_on(follower, position);
 }
 
-/* Step the cursor. STELE_END behind the last event. */
-static stele_status read_next(struct stele__follower *follower, stele_cursor *cursor, stele_error **error)
+/* Step the cursor; `*is_within` says that more parts of the event come. STELE_END behind the last event. */
+static stele_status read_next(struct stele__follower *follower, stele_cursor *cursor, bool *is_within,
+                              stele_error **error)
 {
     const stele_message *event = NULL;
     uint64_t position = 0;
@@ -489,6 +513,7 @@ static stele_status read_next(struct stele__follower *follower, stele_cursor *cu
         return STELE_END;
     }
     if (status == STELE_OK) {
+        *is_within = event->has_more;
         hand_out(follower, event);
         return STELE_OK;
     }
@@ -506,10 +531,11 @@ static void read_batch(struct stele__follower *follower, uint64_t after)
     const struct stele_query query = {.size = sizeof(query), .after = after};
     stele_cursor *cursor = NULL;
     stele_error *why = NULL;
+    bool is_within = false; /* an event, which no batch cuts: the next one would begin with its first part again */
     stele_status status = stele_read(follower->store, &query, &cursor, &why);
 
-    for (int i = 0; status == STELE_OK && i < BATCH; i++)
-        status = read_next(follower, cursor, &why);
+    for (int i = 0; status == STELE_OK && (i < BATCH || is_within); i++)
+        status = read_next(follower, cursor, &is_within, &why);
     stele_cursor_close(cursor);
     if (status == STELE_OK || status == STELE_END) {
         follower->retry = 0;

@@ -83,6 +83,7 @@ stele_message *stele__message_seal(const struct stele_message *draft)
     message->time = draft->time;
     message->version = draft->version;
     message->position = draft->position;
+    message->part = draft->part;
     message->type = put_copy(&place, draft->type);
     message->meta = put_copy(&place, draft->meta);
     message->payload = put_copy(&place, payload);
