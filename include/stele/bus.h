@@ -85,8 +85,9 @@ extern "C" {
 
 typedef struct stele_bus stele_bus;
 
-/* What a handler is called in: the message, what it causes, how long it may take. Owned by the library; used by the
- * handler's thread, until the handler returns. */
+/* What a handler is called in: the message, what it causes, how long it may take. Used by the handler's thread, until the
+ * handler returns; one that is kept is dead for good, whatever is called later: publishing, answering and failing are
+ * STELE_INVALID. */
 typedef struct stele_context stele_context;
 
 struct stele_interceptor; /* stele/intercept.h */
@@ -211,7 +212,7 @@ STELE_API stele_status stele_context_reply(stele_context *context, const struct 
  * copied, the id is new. Errors as stele_context_publish(). */
 STELE_API stele_status stele_context_forward(stele_context *context, const char *type);
 
-/* What the handler is called with. Valid until it returns. */
+/* What the handler is called with. Valid until it returns; of a dead context NULL, "", 0, absent, and cancelled. */
 STELE_API const stele_message *stele_context_message(const stele_context *context);
 STELE_API stele_bus *stele_context_bus(const stele_context *context);
 STELE_API const char *stele_context_route(const stele_context *context); /* its name */

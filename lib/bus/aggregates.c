@@ -77,7 +77,7 @@ static stele_status execute(void *resource, const stele_message *message, stele_
     stele_error *error = NULL;
     stele_status status = STELE_INVALID;
 
-    execution.stream = stele__aggregate_stream(place, message, &context->arena, &error);
+    execution.stream = stele__aggregate_stream(place, message, &stele__current->arena, &error);
     if (execution.stream)
         status = stele_execute_all(&execution, 1, &options, &appended, &error);
     else

@@ -78,7 +78,7 @@ void stele__see_dropped(struct stele__route *route, const stele_message *message
                         stele_status status)
 {
     const struct stele__item item = {.route = route};
-    struct stele_context context;
+    struct stele__context context;
 
     if (!stele__is_seen(route->bus, STELE_SEEN_DROPPED))
         return;
@@ -211,7 +211,7 @@ static void find_item(stele_bus *bus, const struct stele__delivery *delivery, st
 
 /* Be in the context of a delivery, on the caller's stack, until left. */
 static void enter_context(const struct stele__delivery *delivery, struct stele__item *item,
-                          struct stele_context *context)
+                          struct stele__context *context)
 {
     stele_bus *bus = delivery->route->bus;
 
@@ -222,7 +222,7 @@ static void enter_context(const struct stele__delivery *delivery, struct stele__
     stele__current = context;
 }
 
-static void leave_context(struct stele_context *context)
+static void leave_context(struct stele__context *context)
 {
     stele__current = context->outer;
     stele__context_fini(context);
@@ -231,7 +231,7 @@ static void leave_context(struct stele_context *context)
 static struct stele__result call(struct stele__delivery *delivery)
 {
     struct stele__result result;
-    struct stele_context context;
+    struct stele__context context;
     struct stele__item item;
 
     enter_context(delivery, &item, &context);
@@ -244,7 +244,7 @@ static struct stele__result call(struct stele__delivery *delivery)
 /* It was to be called again, and cannot be. */
 static void give_up(struct stele__delivery *delivery, stele_status status)
 {
-    struct stele_context context;
+    struct stele__context context;
     struct stele__item item;
 
     enter_context(delivery, &item, &context);
@@ -320,7 +320,7 @@ static void deliver_inline(struct stele__route *route, const stele_message *mess
     const struct stele__delivery delivery = {
         .route = route, .message = stele_message_ref(message), .hop = 1, .attempt = 1};
     const struct stele__reading reading = stele__read_begin(route->bus);
-    struct stele_context context;
+    struct stele__context context;
     struct stele__item item;
 
     if (delivery.message) {
