@@ -63,7 +63,7 @@
  * A failure stays with its handler: other handlers of the message run. The
  * route's policy says what becomes of the message, the unit of work records the
  * failure, whoever waits is told at once, and "TYPE.error" is published if a
- * route wants it (stele_failed_type).
+ * route wants it (stele_handler_failed_type).
  *
  * A bus is thread-safe. Handlers may call it, also to add and remove routes.
  */
@@ -96,8 +96,8 @@ struct stele_interceptor; /* stele/intercept.h */
 struct stele_bus_options {
     size_t size;
     uint32_t timeout_ms; /* for what does not state one: requests, deliveries; default 30000 */
-    unsigned hops;       /* messages that follow from each other in one unit of work; default STELE_HOPS_MAX */
-    bool measure; /* keep counts and times per route: see stele_bus_visit_routes(); costs two clock reads a call */
+    unsigned hops; /* messages that follow from each other in one unit of work; default STELE_HOPS_MAX, at most 4096 */
+    bool measure;  /* keep counts and times per route: see stele_bus_visit_routes(); costs two clock reads a call */
     const char *source;  /* of what is published; default "stele" */
     size_t dead_letters; /* kept in memory at most, without a store; default 1000. The oldest goes first. */
 };
@@ -124,7 +124,7 @@ struct stele_stopped {
 STELE_API stele_status stele_bus_stop(stele_bus *bus, uint32_t timeout_ms, struct stele_stopped *out,
                                       stele_error **error);
 
-/* Stop at once and free; NULL is allowed. If a handler has not returned by then, the bus's memory stays. Not to be
+/* Stop at once and free; NULL is allowed. If a handler has not returned within a second, the bus's memory stays. Not to be
  * called by a handler. */
 STELE_API void stele_bus_free(stele_bus *bus);
 

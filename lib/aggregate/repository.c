@@ -131,6 +131,11 @@ void stele_repository_free(stele_repository *repository)
     stele__free(repository, sizeof(*repository));
 }
 
+const struct stele_aggregate *stele_repository_aggregate(const stele_repository *repository)
+{
+    return repository->aggregate;
+}
+
 const struct stele__row *stele__repository_row(const stele_repository *repository, struct stele_slice type)
 {
     return stele__map_get(&repository->by_name, type);

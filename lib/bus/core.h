@@ -2,7 +2,7 @@
  * The inside of the core: what a bus, its routes and its units of work are.
  *
  *   stele_publish ─► entry of the type (table.c) ─┬─ inline ─► call (call.c)
- *        ▲                                         └─ queued ─► delivery, mailbox (queue.c) ─► call
+ *        ▲                                         └─ queued ─► delivery, mailbox (box.h) ─► call
  *        └──────────── what the handler published, after it succeeded ◄─┘
  *
  * A table is read without a lock, by publishers that are counted (table.c);
@@ -331,10 +331,10 @@ unsigned stele__error_depth(struct stele_slice type);
 /* Say in the log that what a handler published reached nobody. */
 void stele__log_lost(const stele_message *message, stele_status status, const stele_error *error);
 
-/* --- Mailboxes (queue.c) ------------------------------------------------------------------------ */
+/* --- Mailboxes (box.c, queue.c) ------------------------------------------------------------------------ */
 
-/* The mailboxes of a route, or of an aggregate's routes together. Reference-counted. */
-/* `aggregate`, if not NULL, says which stream a message is for: that is the partition. */
+/* The mailboxes of a route, or of an aggregate's routes together. Reference-counted. `aggregate`, if not NULL, says which
+ * stream a message is for: that is the partition. */
 struct stele__box *stele__box_new(stele_bus *bus, const struct stele_route *table,
                                   struct stele__aggregate_place *aggregate);
 void stele__box_ref(struct stele__box *box);

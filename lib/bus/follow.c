@@ -33,7 +33,7 @@
 enum {
     BATCH = 256,                /* events read in one go */
     CHECKPOINT_POSITIONS = 256, /* handled since the last checkpoint: then one is written whatever goes on */
-    WATCH_MS = 100              /* how long the watcher waits at most, and stopping for it */
+    WATCH_MS = 100              /* how long the watcher waits at most, and freeing for it */
 };
 static const int64_t checkpoint_pause = 50 * MILLISECOND; /* between two of a route that has little to write */
 static const int64_t retry_first = 10 * MILLISECOND;
@@ -72,9 +72,6 @@ struct stele__follower {
     struct stele__timer timer;
     bool timer_waits;
 };
-
-/* The follower whose task this thread runs: it does not wait for its own end. */
-static _Thread_local const struct stele__follower *here;
 
 /* --- Waking --------------------------------------------------------------------------------- */
 
@@ -185,6 +182,18 @@ static void free_place(struct stele__place *place)
     stele__free(place, sizeof(*place));
 }
 
+static void give_place(struct stele__place *place)
+{
+    struct stele__follower *follower = place->follower;
+    bool is_over;
+
+    pthread_mutex_lock(&follower->mutex);
+    is_over = let_go(place);
+    pthread_mutex_unlock(&follower->mutex);
+    if (is_over)
+        free_place(place);
+}
+
 static void stall(struct stele__place *place, stele_status status, const char *text)
 {
     struct stele__follower *follower = place->follower;
@@ -194,8 +203,7 @@ static void stall(struct stele__place *place, stele_status status, const char *t
     place->is_lost = status == STELE_CONFLICT;
     pthread_mutex_unlock(&follower->mutex);
     STELE__LOG(STELE_LOG_ERROR, "a route after the commit is stopped", {"route", place->table->name}, {"why", text});
-    if (place->route)
-        stele__route_note_error(place->route, status, text);
+    stele__route_note_error(place->route, status, text);
 }
 
 /* --- Checkpoints ------------------------------------------------------------------------------- */
@@ -307,7 +315,7 @@ static void settled(void *context, stele_status status)
     struct stele__place *place = flight->place;
     struct stele__follower *follower = place->follower;
     const bool was_cut_off = status == STELE_CANCELLED || status == STELE_SHUTDOWN;
-    bool is_ending, was_last, is_over;
+    bool is_ending, was_last;
 
     pthread_mutex_lock(&follower->mutex);
     is_ending = place->is_removed || atomic_load(&follower->is_stopping);
@@ -318,11 +326,7 @@ static void settled(void *context, stele_status status)
         wake(follower);
     else if (was_last)
         write_last(place);
-    pthread_mutex_lock(&follower->mutex);
-    is_over = let_go(place);
-    pthread_mutex_unlock(&follower->mutex);
-    if (is_over)
-        free_place(place);
+    give_place(place);
 }
 
 /* False if the route can take no more now. `*kept` is the event, kept for all routes that want it. */
@@ -338,7 +342,7 @@ static bool give(struct stele__place *place, const stele_message *event, stele_m
         *kept = stele_message_ref(event);
     pthread_mutex_lock(&follower->mutex);
     before = place->read;
-    if (*kept && stele__place_takes(place))
+    if (*kept && stele__place_takes(place) && !atomic_load(&follower->is_stopping))
         flight = stele__place_begin(place, position);
     pthread_mutex_unlock(&follower->mutex);
     if (!*kept)
@@ -379,16 +383,8 @@ static bool gather(struct stele__follower *follower)
 
 static void disperse(struct stele__follower *follower)
 {
-    for (size_t i = 0; i < follower->readers.count; i++) {
-        struct stele__place *place = place_at(&follower->readers, i);
-        bool is_over;
-
-        pthread_mutex_lock(&follower->mutex);
-        is_over = let_go(place);
-        pthread_mutex_unlock(&follower->mutex);
-        if (is_over)
-            free_place(place);
-    }
+    for (size_t i = 0; i < follower->readers.count; i++)
+        give_place(place_at(&follower->readers, i));
     stele__vector_truncate(&follower->readers, 0);
 }
 
@@ -401,7 +397,7 @@ static struct stele__place *whose_turn(struct stele__follower *follower)
     for (size_t i = 0; i < count; i++) {
         struct stele__place *place = place_at(&follower->readers, (follower->turn + i) % count);
 
-        if (stele__place_takes(place) && place->read < head) {
+        if (stele__place_takes(place) && place->read < head && !atomic_load(&follower->is_stopping)) {
             follower->turn = (follower->turn + i + 1) % count;
             return place;
         }
@@ -573,14 +569,11 @@ static void run(struct stele__task *task)
 {
     struct stele__follower *follower =
         (struct stele__follower *)((char *)task - offsetof(struct stele__follower, task));
-    const struct stele__follower *outer = here;
     int state = TASK_RUNNING;
 
     atomic_store(&follower->task_state, TASK_RUNNING);
-    here = follower;
     if (!atomic_load(&follower->is_stopping) && step(follower))
         wake(follower);
-    here = outer;
     if (atomic_load(&follower->is_stopping)) {
         end_task(follower);
     } else if (!atomic_compare_exchange_strong(&follower->task_state, &state, TASK_IDLE)) {
@@ -667,7 +660,6 @@ void stele__follower_remove(struct stele__follower *follower, struct stele__rout
 {
     struct stele__place *place;
     size_t index;
-    bool is_over = false;
 
     pthread_mutex_lock(&follower->mutex);
     place = find_place(follower, route, &index);
@@ -681,11 +673,7 @@ void stele__follower_remove(struct stele__follower *follower, struct stele__rout
     if (!place)
         return;
     write_last(place);
-    pthread_mutex_lock(&follower->mutex);
-    is_over = let_go(place);
-    pthread_mutex_unlock(&follower->mutex);
-    if (is_over)
-        free_place(place);
+    give_place(place);
 }
 
 void stele__follower_look(struct stele__follower *follower)
@@ -785,53 +773,56 @@ static void wait_for(struct stele__follower *follower, struct stele__signal *sig
     pthread_mutex_unlock(&follower->mutex);
 }
 
-/* Wait until the task will not run any more. */
+/* Wait until neither the task nor the timer will run any more. */
 static void end(struct stele__follower *follower)
 {
     int state = TASK_IDLE;
+    bool is_firing;
 
-    if (atomic_compare_exchange_strong(&follower->task_state, &state, TASK_ENDED) || here == follower)
+    pthread_mutex_lock(&follower->mutex);
+    is_firing = follower->timer_waits;
+    pthread_mutex_unlock(&follower->mutex);
+    if (is_firing)
+        wait_for(follower, &follower->fired);
+    if (atomic_compare_exchange_strong(&follower->task_state, &state, TASK_ENDED))
         return;
     /* One more run, if it is about to be idle: it sees that it is the last. */
     wake(follower);
     wait_for(follower, &follower->ended);
 }
 
-static void end_timer(struct stele__follower *follower)
+/* A place with one more reference; NULL behind the last. */
+static struct stele__place *take_place(struct stele__follower *follower, size_t index)
 {
-    bool is_firing;
+    struct stele__place *place = NULL;
 
     pthread_mutex_lock(&follower->mutex);
-    is_firing = follower->timer_waits && !stele__timer_cancel(&follower->timer);
-    pthread_mutex_unlock(&follower->mutex);
-    if (is_firing)
-        wait_for(follower, &follower->fired);
-}
-
-static void let_routes_go(struct stele__follower *follower)
-{
-    for (size_t i = 0; i < follower->places.count; i++) {
-        struct stele__place *place = place_at(&follower->places, i);
-        struct stele__route *route;
-
-        pthread_mutex_lock(&follower->mutex);
-        route = place->route;
-        place->route = NULL;
-        pthread_mutex_unlock(&follower->mutex);
-        write_last(place);
-        stele__route_unref(route);
+    if (index < follower->places.count) {
+        place = place_at(&follower->places, index);
+        place->references++;
     }
+    pthread_mutex_unlock(&follower->mutex);
+    return place;
 }
 
+/* Waits for nobody: the task may be behind a handler that never returns. It sees that it is to end when it comes to it. */
 void stele__follower_stop(struct stele__follower *follower)
 {
-    if (atomic_exchange(&follower->is_stopping, true))
+    struct stele__place *place;
+    bool was_stopping;
+
+    pthread_mutex_lock(&follower->mutex);
+    was_stopping = atomic_exchange(&follower->is_stopping, true);
+    if (!was_stopping && follower->timer_waits && stele__timer_cancel(&follower->timer))
+        follower->timer_waits = false;
+    pthread_mutex_unlock(&follower->mutex);
+    if (was_stopping)
         return;
     stele__listeners_remove(&follower->store->listeners, &follower->listener);
-    stele__blocking_join(&follower->watcher);
-    end_timer(follower);
-    end(follower);
-    let_routes_go(follower);
+    for (size_t i = 0; (place = take_place(follower, i)) != NULL; i++) {
+        write_last(place);
+        give_place(place);
+    }
 }
 
 void stele__follower_free(struct stele__follower *follower)
@@ -839,6 +830,8 @@ void stele__follower_free(struct stele__follower *follower)
     if (!follower)
         return;
     stele__follower_stop(follower);
+    stele__blocking_join(&follower->watcher);
+    end(follower);
     for (size_t i = 0; i < follower->places.count; i++)
         free_place(place_at(&follower->places, i));
     free_follower(follower);

@@ -30,7 +30,7 @@ struct stele__flight {
 
 struct stele__place {
     struct stele__follower *follower;
-    struct stele__route *route; /* one reference; NULL when no more is given to it */
+    struct stele__route *route; /* one reference */
     const struct stele_route *table;
     unsigned references;
 
@@ -52,7 +52,7 @@ struct stele__place {
 /* Room for one more in flight, and nothing in the way. */
 static inline bool stele__place_takes(const struct stele__place *place)
 {
-    return place->route && !place->is_removed && !place->is_stalled && place->count < STELE__PLACE_WINDOW;
+    return !place->is_removed && !place->is_stalled && place->count < STELE__PLACE_WINDOW;
 }
 
 /* Everything up to here is handled. */

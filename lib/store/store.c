@@ -22,7 +22,8 @@ stele_status stele__store_check(const stele_store *store, stele_error **error)
     if (!store)
         return stele__fail_argument(error, "store", "is NULL");
     if (store->generation != stele__fork_generation())
-        return stele__fail(error, STELE_FORKED, "the store was opened before fork(): fork first, and open it in each process");
+        return stele__fail(error, STELE_FORKED,
+                           "the store was opened before fork(): fork first, and open it in each process");
     return STELE_OK;
 }
 

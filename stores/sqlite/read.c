@@ -361,7 +361,7 @@ stele_status stele__sqlite_find(struct stele_backend *backend, const struct stel
         code = sqlite3_step(row);
     }
     if (code == SQLITE_ROW)
-        status = stele__sqlite_record(connection, row, 0, &record, error);
+        status = stele__sqlite_found_record(connection, row, wanted, &record, error);
     else if (!row || code != SQLITE_DONE)
         status = stele__sqlite_fail(connection, sqlite3_extended_errcode(connection->db), "find an event", error);
     if (status == STELE_OK && code == SQLITE_ROW)

@@ -43,7 +43,7 @@ tests_integration_durable_kill_test_LDADD = $(test_ldadd)
 
 # The bank against a model of it.
 if ENABLE_EXAMPLES
-test_scripts += tests/integration/bank_test.sh
+test_scripts += tests/integration/bank_test.sh tests/integration/bus_examples.sh
 endif
 EXTRA_DIST += \
 	tests/integration/bank_model.awk \

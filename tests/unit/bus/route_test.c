@@ -286,6 +286,23 @@ static void ORX11_routes_are_removed_during_their_own_call(void **state)
     assert_int_equal(fixture_publish("x"), 0);
 }
 
+static void a_removed_inline_route_is_not_called_any_more_by_who_is_on_the_way(void **state)
+{
+    static const struct stele_route routes[] = {
+        {.name = "a", .on = "x", .handle = remove_all},
+        {.name = "b", .on = "x", .handle = fixture_record},
+        {.name = "c", .on = "x", .handle = fixture_record},
+    };
+
+    (void)state;
+    fixture_add_as(&routes[0], "a");
+    removed_ids[0] = removed_ids[1] = fixture_add_as(&routes[1], "b");
+    removed_ids[2] = 0; /* none */
+    fixture_add_as(&routes[2], "c");
+    fixture_publish("x");
+    assert_string_equal(fixture_recorded(), "a1 c1");
+}
+
 static void NTH04_attach_and_detach_take_effect_for_later_messages(void **state)
 {
     static const struct stele_route route = {.name = "r", .on = "x", .handle = fixture_record, .stop = note_stop};
@@ -393,6 +410,7 @@ int main(void)
         fixture_test(routes_that_make_no_sense_are_errors),
         fixture_test(a_name_is_taken_until_its_route_is_removed),
         fixture_test(ORX11_routes_are_removed_during_their_own_call),
+        fixture_test(a_removed_inline_route_is_not_called_any_more_by_who_is_on_the_way),
         fixture_test(NTH04_attach_and_detach_take_effect_for_later_messages),
         fixture_test(NTH05_any_number_of_buses_are_apart),
         fixture_test(KHO09_wrong_arguments_are_errors),

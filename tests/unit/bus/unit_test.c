@@ -175,6 +175,24 @@ static void KHO16_the_requester_sees_a_failure_in_the_middle_of_the_chain_at_onc
     stele_error_free(error);
 }
 
+static void NTH10_a_requester_does_not_wait_for_others_once_one_has_failed(void **state)
+{
+    static const struct stele_route held = {
+        .name = "held", .on = "note.*", .handle = fixture_record, .delivery = STELE_QUEUED};
+    static const struct stele_route failing = {
+        .name = "failing", .type = &ask_type, .handle = fixture_break, .delivery = STELE_QUEUED};
+    const struct stele_send_options patient = {.size = sizeof(patient), .timeout_ms = 3600000};
+    stele_message *reply = NULL;
+    stele_error *error = NULL;
+
+    (void)state;
+    fixture_add_as(&held, "h");
+    fixture_add_as(&failing, "f");
+    assert_ok(stele_bus_pause(fixture_bus, "held", &error), error);
+    assert_status(STELE_FAILED, request(&patient, &reply, &error), error);
+    assert_string_equal(fixture_recorded(), "f1");
+}
+
 static void a_request_that_nothing_answers_is_not_found(void **state)
 {
     static const struct stele_route silent = {
@@ -475,6 +493,7 @@ int main(void)
         fixture_test(KHO12_a_request_is_answered),
         fixture_test(KHO12_the_reply_reaches_its_subscribers_too),
         fixture_test(KHO16_the_requester_sees_a_failure_in_the_middle_of_the_chain_at_once),
+        fixture_test(NTH10_a_requester_does_not_wait_for_others_once_one_has_failed),
         fixture_test(a_request_that_nothing_answers_is_not_found),
         fixture_test(a_reply_of_the_wrong_type_is_invalid),
         fixture_test(an_event_can_be_the_answer),

@@ -3,6 +3,7 @@
 
 #include "tests/support/fault_vfs.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -81,6 +82,60 @@ static void a_damaged_checkpoint_is_no_place_to_go_on_from(void **state)
     assert_damaged("UPDATE checkpoint SET position = 4");
     assert_damaged("UPDATE checkpoint SET time = time + 1");
     assert_damaged("UPDATE checkpoint SET checksum = checksum - 1");
+}
+
+enum { READERS = 12 };
+
+static const char *reader(unsigned n)
+{
+    static char name[16];
+
+    snprintf(name, sizeof(name), "reader-%u", n);
+    return name;
+}
+
+static void assert_no_readers_position_is_anothers(void)
+{
+    stele_store *store = NULL;
+
+    if (fixture_try(STELE_OPEN_READ_ONLY, NULL, &store, NULL) != STELE_OK)
+        return;
+    for (unsigned n = 1; n <= READERS; n++) {
+        uint64_t position = 0;
+
+        if (stele_checkpoint_read(store, reader(n), &position, NULL) == STELE_OK)
+            assert_int_equal(position, n);
+    }
+    stele_store_close(store);
+}
+
+/* SQLite finds a row whose length was changed under the name of another. */
+static void D5_a_flipped_bit_never_gives_a_reader_the_position_of_another(void **state)
+{
+    enum { ROW = 40 }; /* bytes, at most */
+    stele_store *store;
+    stele_error *error = NULL;
+    unsigned char *bytes;
+    size_t size, end = 0;
+
+    (void)state;
+    fixture_make(READERS);
+    store = fixture_open();
+    for (unsigned n = 1; n <= READERS; n++)
+        assert_ok(stele_checkpoint_write(store, reader(n), STELE_NO_CHECKPOINT, n, &error), error);
+    stele_store_close(store);
+    bytes = fixture_load(fixture_path(), &size);
+    for (size_t i = 0; i + 8 < size; i++)
+        if (memcmp(bytes + i, "reader-1", 8) == 0)
+            end = i + ROW < size ? i + ROW : size;
+    assert_true(end >= READERS * ROW);
+    for (size_t i = end - READERS * ROW; i < end; i++) {
+        bytes[i] ^= 1;
+        fixture_save(fixture_path(), bytes, size);
+        assert_no_readers_position_is_anothers();
+        bytes[i] ^= 1;
+    }
+    free(bytes);
 }
 
 static void C2_a_write_that_fails_moves_nothing(void **state)
@@ -241,6 +296,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         test(a_damaged_checkpoint_is_no_place_to_go_on_from),
+        test(D5_a_flipped_bit_never_gives_a_reader_the_position_of_another),
         test(C2_a_write_that_fails_moves_nothing),
         test(checkpoints_are_read_but_not_written_in_a_store_opened_for_reading),
         test(a_file_of_format_2_is_brought_up_when_it_is_opened_for_writing),
