@@ -6,6 +6,7 @@ endif
 
 EXTRA_DIST += \
 	docs/bank.md \
+	docs/bus.md \
 	docs/commands.md \
 	docs/concepts.md \
 	docs/dead-letters.md \

@@ -341,6 +341,7 @@ STELE_API stele_status stele_bus_add_aggregate(stele_bus *bus, const struct stel
     FIELD(T, UINT64, last_position) \
     FIELD(T, BOOL, created) \
     FIELD(T, BOOL, repeated)
+STELE_API extern const struct stele_type stele_accepted_type;
 STELE_DECLARE(stele_accepted, STELE_ACCEPTED);
 
 /*
@@ -405,11 +406,11 @@ STELE_API stele_status stele_deliver(stele_bus *bus, const stele_message *messag
 
 /*
  * Publish and wait for the answer, which goes to its subscribers too. As soon as
- * any handler of the cascade fails, its status and text, with "route"; when all
- * is done and none has answered, STELE_NOT_FOUND; a REPLY of another type than
- * options->reply is STELE_INVALID; STELE_TIMEOUT, and an answer that comes later
- * is counted and otherwise ordinary; otherwise as stele_publish(). The caller
- * owns one reference.
+ * any handler of the cascade fails, its status and text, with "route" and, as
+ * the handler has put it, "text"; when all is done and none has answered,
+ * STELE_NOT_FOUND; a REPLY of another type than options->reply is STELE_INVALID;
+ * STELE_TIMEOUT, and an answer that comes later is counted and otherwise
+ * ordinary; otherwise as stele_publish(). The caller owns one reference.
  */
 STELE_API stele_status stele_request(stele_bus *bus, const stele_message *message,
                                      const struct stele_send_options *options, stele_message **reply,
@@ -447,6 +448,7 @@ STELE_API stele_status stele_unit_end(stele_unit *unit, struct stele_unit_outcom
     FIELD(T, TEXT, id) \
     FIELD(T, UINT64, attempts) \
     FIELD(T, OPTIONAL(BYTES), payload) /* of that message, MessagePack */
+STELE_API extern const struct stele_type stele_handler_failed_type;
 STELE_DECLARE(stele_handler_failed, STELE_HANDLER_FAILED);
 
 /* --- Schedules ---------------------------------------------------------------------- */

@@ -127,6 +127,7 @@ static stele_status fail_first(const struct stele_unit *unit, stele_error **erro
         stele__fail(error, first->status, "%s", first->text);
     if (*first->route)
         stele__error_add(error, "route", "%s", first->route);
+    stele__error_add(error, "text", "%s", first->text);
     stele__error_add(error, "type", "%s", first->type);
     stele__error_add(error, "id", "%s", first->id);
     return first->status;

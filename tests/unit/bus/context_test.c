@@ -33,6 +33,7 @@ static void B5_what_a_failing_handler_published_is_never_seen(void **state)
     fixture_add_as(&listener, "l");
     assert_failure(STELE_REJECTED, deliver(message, &error), error);
     assert_message(error, "no: 7");
+    assert_string_equal(stele_error_get(error, "text"), "no: 7");
     stele_error_free(error);
     assert_string_equal(fixture_recorded(), "");
     stele_message_unref(message);
