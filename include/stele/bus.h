@@ -386,7 +386,7 @@ enum { STELE_FAILURES_MAX = 16 };
 /* What became of a unit of work. Zero it before, free it after with stele_outcome_fini(). */
 struct stele_unit_outcome {
     uint64_t messages;   /* published in it, the first included */
-    uint64_t deliveries; /* handlers called */
+    uint64_t deliveries; /* of a message to a route, each once, however often its handler is called */
     uint64_t failure_count;
     size_t failures_kept; /* the first ones */
     struct stele_failure failures[STELE_FAILURES_MAX];

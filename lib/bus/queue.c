@@ -206,5 +206,7 @@ stele_status stele__queue(const struct stele__sending *sending, stele_error **er
     if (mail == STELE__MAIL_TAKEN)
         return STELE_OK;
     stele__delivery_withdraw(delivery);
+    if (sending->origin.unit)
+        atomic_fetch_sub_explicit(&sending->origin.unit->deliveries, 1, memory_order_relaxed);
     return mail == STELE__MAIL_FULL ? refuse_full(sending, error) : refuse_closed(sending, error);
 }
