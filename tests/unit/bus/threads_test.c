@@ -332,6 +332,29 @@ static void *publish_until_refused(void *context)
     return NULL;
 }
 
+/* What comes while its mailboxes are closed must find none to stay in. */
+static void a_paused_route_is_removed_while_others_publish_to_its_partitions(void **state)
+{
+    static const struct stele_route paused = {
+        .name = "paused", .on = "x", .handle = touch, .delivery = STELE_QUEUED, .partition = "number"};
+    struct stele_stopped stopped;
+    pthread_t threads[THREADS];
+    stele_error *error = NULL;
+
+    (void)state;
+    for (size_t i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, publish_until_refused, NULL), 0);
+    for (int round = 0; round < 3000; round++) {
+        const stele_route_id id = fixture_add(&paused, NULL);
+
+        assert_ok(stele_bus_pause(fixture_bus, "paused", &error), error);
+        assert_true(stele_bus_remove_route(fixture_bus, id));
+    }
+    assert_ok(stele_bus_stop(fixture_bus, 30000, &stopped, &error), error);
+    for (size_t i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+}
+
 static void the_bus_is_freed_behind_the_last_of_many(void **state)
 {
     static const struct stele_route queued = {
@@ -367,6 +390,7 @@ int main(void)
         fixture_thread_test(routes_come_and_go_while_others_publish),
         fixture_thread_test(B4_others_go_on_while_a_handler_hangs),
         fixture_thread_test(B10_who_waits_is_answered_when_the_bus_stops),
+        fixture_thread_test(a_paused_route_is_removed_while_others_publish_to_its_partitions),
         fixture_thread_test(the_bus_is_freed_behind_the_last_of_many),
     };
 
