@@ -243,7 +243,7 @@ enum stele_overflow {
 
 /* What becomes of a message whose handler failed, retries included. */
 enum stele_failure_policy {
-    STELE_BURY,      /* it becomes a dead letter (the default) */
+    STELE_BURY,      /* it becomes a dead letter (the default), unless it was STELE_REJECTED: that is an answer */
     STELE_IGNORE,    /* the failure is only recorded and counted */
     STELE_FAIL_FAST, /* the rest of the unit of work is cancelled */
     STELE_SUSPEND    /* the mailbox is paused with the message at its head, until stele_bus_resume() */

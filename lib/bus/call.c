@@ -188,7 +188,8 @@ static enum stele__verdict fail(struct stele__context *context, stele_status sta
         stele__unit_fail(context->unit, status, table->name, context->message, text, context->attempt);
     if (table->on_failure == STELE_FAIL_FAST)
         stele__unit_cancel(context->unit);
-    if (table->on_failure == STELE_BURY) {
+    /* What the domain refuses is answered, not broken: nobody has to look at it. */
+    if (table->on_failure == STELE_BURY && status != STELE_REJECTED) {
         stele__tally(&route->counts.dead);
         stele__graves_bury(context->bus->graves, table->name, context->message, status, text, context->attempt);
         stele__see(context, STELE_SEEN_BURIED, status, text, 0, 0);

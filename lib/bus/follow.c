@@ -37,6 +37,7 @@ enum {
     WATCH_MS = 100              /* how long the watcher waits at most, and freeing for it */
 };
 static const int64_t checkpoint_pause = 50 * MILLISECOND; /* between two of a route that has little to write */
+static const int64_t watch_pause = 2 * MILLISECOND;
 static const int64_t retry_first = 10 * MILLISECOND;
 static const int64_t retry_most = 5000 * MILLISECOND;
 
@@ -59,6 +60,7 @@ struct stele__follower {
     struct stele__signal ended; /* of the task, and of the timer; set when it stops */
     struct stele__signal fired;
     struct stele__blocking watcher;
+    struct stele__futex breath; /* of the watcher, changed to end it */
     atomic_bool is_stopping;
     _Atomic uint64_t head;   /* of the log, as far as is known */
     _Atomic uint64_t looked; /* the head at the last look for requeued letters; 0: look again */
@@ -92,12 +94,16 @@ static void wake(struct stele__follower *follower)
     }
 }
 
-static void raise_head(struct stele__follower *follower, uint64_t head)
+/* False if that was known. */
+static bool raise_head(struct stele__follower *follower, uint64_t head)
 {
     uint64_t known = atomic_load(&follower->head);
 
-    while (known < head && !atomic_compare_exchange_weak(&follower->head, &known, head))
-        ;
+    while (known < head) {
+        if (atomic_compare_exchange_weak(&follower->head, &known, head))
+            return true;
+    }
+    return false;
 }
 
 static struct stele__follower *of_listener(struct stele__listener *listener)
@@ -113,6 +119,15 @@ static void committed(struct stele__listener *listener, uint64_t head)
     wake(follower);
 }
 
+/* What this handle commits is told by the listener, but wakes the watcher as well: not at each commit of a burst. */
+static void breathe(struct stele__follower *follower)
+{
+    const uint32_t seen = stele__futex_read(&follower->breath);
+
+    if (!atomic_load(&follower->is_stopping))
+        stele__futex_wait_for(&follower->breath, seen, watch_pause);
+}
+
 /* What other handles and processes commit. */
 static void watch(void *context)
 {
@@ -121,10 +136,12 @@ static void watch(void *context)
     while (!atomic_load(&follower->is_stopping)) {
         uint64_t head = atomic_load(&follower->head);
 
-        if (stele_wait(follower->store, head, WATCH_MS, &head, NULL) == STELE_OK) {
-            raise_head(follower, head);
+        if (stele_wait(follower->store, head, WATCH_MS, &head, NULL) != STELE_OK)
+            continue;
+        if (raise_head(follower, head))
             wake(follower);
-        }
+        else
+            breathe(follower);
     }
 }
 
@@ -747,17 +764,21 @@ static void free_follower(struct stele__follower *follower)
     stele__vector_fini(&follower->readers);
     stele__signal_fini(&follower->ended);
     stele__signal_fini(&follower->fired);
+    stele__futex_fini(&follower->breath);
     pthread_mutex_destroy(&follower->mutex);
     stele__free(follower, sizeof(*follower));
 }
 
 static bool init_signals(struct stele__follower *follower)
 {
-    if (!stele__signal_init(&follower->ended))
+    if (!stele__futex_init(&follower->breath))
         return false;
-    if (stele__signal_init(&follower->fired))
-        return true;
-    stele__signal_fini(&follower->ended);
+    if (stele__signal_init(&follower->ended)) {
+        if (stele__signal_init(&follower->fired))
+            return true;
+        stele__signal_fini(&follower->ended);
+    }
+    stele__futex_fini(&follower->breath);
     return false;
 }
 
@@ -856,6 +877,7 @@ void stele__follower_free(struct stele__follower *follower)
     if (!follower)
         return;
     stele__follower_stop(follower);
+    stele__futex_wake(&follower->breath);
     stele__blocking_join(&follower->watcher);
     end(follower);
     for (size_t i = 0; i < follower->places.count; i++)
