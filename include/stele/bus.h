@@ -459,9 +459,10 @@ typedef uint64_t stele_schedule_id;
 /*
  * Publish a message at a wall-clock time (at once if it is over), or again and
  * again, first after one interval: each time with a new id and time. In memory:
- * a schedule ends with its bus. A publish that fails is logged and counted; the
- * schedule goes on. STELE_INVALID for an interval below 1 ms; STELE_SHUTDOWN;
- * STELE_NO_MEMORY. `id` may be NULL.
+ * a schedule ends with its bus. A publish that fails is logged, counted
+ * (`unscheduled` of stele_bus_get_stats()), and the schedule goes on.
+ * STELE_INVALID for an interval below 1 ms; STELE_SHUTDOWN; STELE_NO_MEMORY. `id`
+ * may be NULL.
  */
 STELE_API stele_status stele_schedule_at(stele_bus *bus, int64_t time, const stele_message *message,
                                          stele_schedule_id *id, stele_error **error);
@@ -509,6 +510,7 @@ struct stele_bus_stats {
     uint64_t unrouted;     /* events that no route wanted */
     uint64_t late_replies; /* answers to requests that had given up */
     uint64_t hops_ended;   /* messages refused because they had followed from too many */
+    uint64_t unscheduled;  /* times of schedules at which nothing could be published */
     uint64_t in_flight;    /* deliveries waiting or running */
     uint64_t dead_letters;
     bool stopping;

@@ -268,6 +268,7 @@ void stele_bus_get_stats(stele_bus *bus, struct stele_bus_stats *out)
     out->unrouted = read_count(&bus->unrouted);
     out->late_replies = read_count(&bus->late_replies);
     out->hops_ended = read_count(&bus->hops_ended);
+    out->unscheduled = stele__schedules_failed(bus->schedules);
     out->stopping = stele__bus_state(bus) != STELE__BUS_RUNNING;
     out->dead_letters = stele__graves_count(bus->graves);
     pthread_mutex_lock(&bus->mutex);
