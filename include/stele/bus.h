@@ -120,13 +120,14 @@ struct stele_stopped {
  * who wait are answered, at the end with STELE_SHUTDOWN; then the `stop`
  * function of each route is called, in reverse order of adding. STELE_TIMEOUT
  * if something was not done, told in `*out` (may be NULL). A second call while
- * one waits ends the wait; stopping twice is harmless.
+ * one waits ends the wait; stopping twice is harmless. Called by a handler or an
+ * observer, it does not wait for that call.
  */
 STELE_API stele_status stele_bus_stop(stele_bus *bus, uint32_t timeout_ms, struct stele_stopped *out,
                                       stele_error **error);
 
 /* Stop at once and free; NULL is allowed. If a handler has not returned within a second, the bus's memory stays. Not to be
- * called by a handler. */
+ * called by a handler or an observer. */
 STELE_API void stele_bus_free(stele_bus *bus);
 
 /* Valid as long as the bus. */
