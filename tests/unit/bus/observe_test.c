@@ -24,7 +24,7 @@ STELE_DEFINE_EVENT(observe_paid, "order.paid", 1, ORDER);
 static stele_status charge(const struct observe_placed *order, stele_context *context)
 {
     if (strcmp(order->order, "dear") == 0)
-        return stele_context_fail(context, STELE_REJECTED, "%s is too dear", order->order);
+        return stele_context_fail(context, STELE_DENIED, "%s is too dear", order->order);
     return STELE_PUBLISH(context, observe_paid, .order = order->order);
 }
 STELE_DEFINE_HANDLER(charge, observe_placed);
@@ -164,7 +164,7 @@ static void count_failure(void *context, const struct stele_observation *seen)
     int *count = context;
 
     assert_string_equal("dear is too dear", seen->text);
-    assert_int_equal(STELE_REJECTED, seen->status);
+    assert_int_equal(STELE_DENIED, seen->status);
     ++*count;
 }
 
