@@ -52,6 +52,12 @@ void stele__table_free(struct stele__table *table)
 {
     if (!table)
         return;
+    while (table->removed) {
+        struct stele__route *removed = table->removed;
+
+        table->removed = removed->next_removed;
+        stele__route_release(removed, STELE__ROUTE_KNOWN);
+    }
     while (table->entries) {
         struct stele__entry *entry = table->entries;
 
@@ -133,12 +139,6 @@ static void free_tables(struct stele__table *table)
     while (table) {
         struct stele__table *next = table->retired_next;
 
-        while (table->removed) {
-            struct stele__route *removed = table->removed;
-
-            table->removed = removed->next_removed;
-            stele__route_release(removed, STELE__ROUTE_KNOWN);
-        }
         stele__table_free(table);
         table = next;
     }
