@@ -214,7 +214,10 @@ static inline bool stele__unit_is_cancelled(const struct stele_unit *unit)
 
 /* --- Contexts (context.c) ------------------------------------------------------------------ */
 
-enum { STELE__EMISSIONS_FEW = 8 };
+enum {
+    STELE__EMISSIONS_FEW = 8,
+    STELE__CONTEXT_ARENA = 512 /* bytes that most payloads fit into, decoded */
+};
 
 struct stele_context {
     struct stele_context *outer; /* of the same thread */
@@ -234,6 +237,7 @@ struct stele_context {
     const char *text;       /* of the failure, in the arena; NULL: none */
     struct stele__read *reads;
     struct stele_arena arena;
+    _Alignas(max_align_t) char first[STELE__CONTEXT_ARENA]; /* the arena's, once a payload is read */
     stele_message **emitted;
     size_t emitted_count;
     size_t emitted_capacity;

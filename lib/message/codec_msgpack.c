@@ -72,10 +72,32 @@ void stele__mp_write_double(struct stele__buffer *buffer, double value)
     msgpack_pack_double(&packer, value);
 }
 
+/* Short texts, which nearly all are, take one step for head and content. */
+static void write_short_text(struct stele__buffer *buffer, struct stele_slice text)
+{
+    const bool is_fixed = text.size < 32;
+    char *place = stele__buffer_extend(buffer, text.size + (is_fixed ? 1 : 2));
+
+    if (!place)
+        return;
+    if (is_fixed) {
+        *place++ = (char)(0xa0 | text.size);
+    } else {
+        *place++ = (char)0xd9;
+        *place++ = (char)text.size;
+    }
+    if (text.size)
+        memcpy(place, text.data, text.size);
+}
+
 void stele__mp_write_text(struct stele__buffer *buffer, struct stele_slice text)
 {
     msgpack_packer packer = packer_of(buffer);
 
+    if (text.size <= UINT8_MAX) {
+        write_short_text(buffer, text);
+        return;
+    }
     if (!fits(buffer, text.size))
         return;
     msgpack_pack_str(&packer, text.size);
