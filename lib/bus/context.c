@@ -152,9 +152,10 @@ struct stele__envelope_draft {
 static void draft_envelope(stele_bus *bus, const struct stele_message_options *given, const stele_message *cause,
                            struct stele__envelope_draft *draft)
 {
+    static const struct stele_message_options no_options;
     struct stele_message_options *options = &draft->options;
 
-    *options = given ? *given : (struct stele_message_options){0};
+    *options = given ? *given : no_options;
     options->size = sizeof(*options);
     if (!options->cause)
         options->cause = cause;

@@ -71,19 +71,11 @@ stele_message *stele__message_seal(const struct stele_message *draft)
 
     if (!message)
         return NULL;
-    memset(message, 0, sizeof(*message));
+    *message = *draft;
     place = (char *)(message + 1);
     atomic_init(&message->references, 1);
     message->self = message;
     message->allocated = size;
-    message->kind = draft->kind;
-    message->format = draft->format;
-    message->id_is_uuid = draft->id_is_uuid;
-    message->uuid = draft->uuid;
-    message->type_version = draft->type_version;
-    message->time = draft->time;
-    message->version = draft->version;
-    message->position = draft->position;
     message->type = put_copy(&place, draft->type);
     message->meta = put_copy(&place, draft->meta);
     message->payload = put_copy(&place, payload);
@@ -122,6 +114,17 @@ struct making {
     size_t payload_limit;
     bool takes_extensions; /* over from the cause */
 };
+
+/* To copy from: compilers make moves of that, where clearing so much is an instruction that takes long to start. */
+static const struct stele_message no_draft;
+static const struct stele__attributes no_attributes;
+
+static void start(struct making *making, bool takes_extensions)
+{
+    making->draft = no_draft;
+    making->attributes = no_attributes;
+    making->takes_extensions = takes_extensions;
+}
 
 static stele_status set_payload_limit(struct making *making, size_t limit, stele_error **error)
 {
@@ -276,11 +279,12 @@ static stele_status encode(struct making *making, const struct stele_type *type,
     return status ? status : set_payload(making, stele__buffer_slice(bytes), error);
 }
 
-static stele_status make(struct making *making, const struct stele_type *type, const void *payload,
+static stele_status make(bool takes_extensions, const struct stele_type *type, const void *payload,
                          const struct stele_message_options *options, stele_message **out, stele_error **error)
 {
     char scratch[PAYLOAD_SCRATCH];
     struct stele__buffer bytes;
+    struct making making;
     stele_status status;
 
     if (!type)
@@ -291,14 +295,15 @@ static stele_status make(struct making *making, const struct stele_type *type, c
         return stele__fail_argument(error, "out", "is NULL");
     stele__buffer_init_on(&bytes, scratch, sizeof(scratch));
     bytes.limit = STELE_PAYLOAD_MAX;
-    set_format(making, STELE_PAYLOAD_MSGPACK);
-    status = set_type(making, type->kind, stele__slice(type->name), type->version, error);
+    start(&making, takes_extensions);
+    set_format(&making, STELE_PAYLOAD_MSGPACK);
+    status = set_type(&making, type->kind, stele__slice(type->name), type->version, error);
     if (!status)
-        status = set_options(making, options, error);
+        status = set_options(&making, options, error);
     if (!status)
-        status = encode(making, type, payload, &bytes, error);
+        status = encode(&making, type, payload, &bytes, error);
     if (!status)
-        status = finish(making, out, error);
+        status = finish(&making, out, error);
     stele__buffer_fini(&bytes);
     return status;
 }
@@ -306,18 +311,14 @@ static stele_status make(struct making *making, const struct stele_type *type, c
 stele_status stele_message_new(const struct stele_type *type, const void *payload,
                                const struct stele_message_options *options, stele_message **out, stele_error **error)
 {
-    struct making making = {0};
-
-    return make(&making, type, payload, options, out, error);
+    return make(false, type, payload, options, out, error);
 }
 
 stele_status stele__message_follow(const struct stele_type *type, const void *payload,
                                    const struct stele_message_options *options, stele_message **out,
                                    stele_error **error)
 {
-    struct making making = {.takes_extensions = true};
-
-    return make(&making, type, payload, options, out, error);
+    return make(true, type, payload, options, out, error);
 }
 
 static stele_status check_msgpack(struct stele_slice payload, stele_error **error)
@@ -354,13 +355,14 @@ static stele_status set_raw_payload(struct making *making, enum stele_payload_fo
 stele_status stele_message_new_raw(const struct stele_raw_message *raw, const struct stele_message_options *options,
                                    stele_message **out, stele_error **error)
 {
-    struct making making = {0};
+    struct making making;
     stele_status status;
 
     if (!raw)
         return stele__fail_argument(error, "raw", "is NULL");
     if (!out)
         return stele__fail_argument(error, "out", "is NULL");
+    start(&making, false);
     status = set_type(&making, raw->kind, stele__slice(raw->type), raw->type_version ? raw->type_version : 1, error);
     if (!status)
         status = set_options(&making, options, error);

@@ -131,7 +131,7 @@ static bool is_uri_piece(struct stele_slice text, const char *also)
             if (text.size - i < 3 || !is_hex(text.data[i + 1]) || !is_hex(text.data[i + 2]))
                 return false;
             i += 2;
-        } else if (!is_alpha(c) && !is_digit(c) && !is_one_of(c, "-._~!$&'()*+,;=") && !is_one_of(c, also)) {
+        } else if (!is_alpha(c) && !is_digit(c) && !is_one_of(c, also) && !is_one_of(c, "-._~!$&'()*+,;=")) {
             return false;
         }
     }
