@@ -35,3 +35,13 @@ bench_readers_LDADD = libstele.la
 bench_programs += bench/growth
 bench_growth_SOURCES = bench/growth.c $(bench_bare) $(bench_common)
 bench_growth_LDADD = libstele.la $(SQLITE_LIBS)
+
+bench_programs += bench/projections
+bench_projections_SOURCES = bench/projections.c bench/readings.c bench/readings.h $(bench_common)
+bench_projections_LDADD = libstele.la
+
+# Reaches into the base for what it compares with.
+bench_programs += bench/bus
+bench_bus_SOURCES = bench/bus.c $(bench_common)
+bench_bus_CFLAGS = $(AM_CFLAGS) $(GOBJECT_CFLAGS)
+bench_bus_LDADD = $(core_ldadd) $(GOBJECT_LIBS)

@@ -18,6 +18,7 @@ include tests/build/local.mk
 # Programs whose tests use threads: these run under ThreadSanitizer too (`make check-threads`).
 thread_tests = \
 	tests/unit/bus/threads_test \
+	tests/unit/bus/aggregates_test \
 	tests/contract/contract_test \
 	tests/crash/race_test \
 	tests/unit/aggregate/cache_test \
@@ -28,6 +29,7 @@ thread_tests = \
 	tests/unit/base/futex_test \
 	tests/unit/base/memory_test \
 	tests/unit/base/uuid_test \
+	tests/unit/runtime/carrier_test \
 	tests/unit/runtime/descriptor_portable_test \
 	tests/unit/runtime/descriptor_test \
 	tests/unit/runtime/mailbox_test \
@@ -41,7 +43,6 @@ thread_tests = \
 	tests/unit/bus/observers_test \
 	tests/unit/bus/channel_test \
 	tests/unit/bus/intercept_test \
-	tests/unit/bus/memo_test \
 	tests/unit/bus/memo_test \
 	tests/unit/bus/schedule_test \
 	tests/unit/bus/stock_test \

@@ -192,6 +192,8 @@ STELE_API stele_status stele_repository_new(stele_store *store, const struct ste
                                             stele_error **error);
 /* Free a repository whose instances are all freed; NULL is allowed. */
 STELE_API void stele_repository_free(stele_repository *repository);
+/* The table it was made with. */
+STELE_API const struct stele_aggregate *stele_repository_aggregate(const stele_repository *repository);
 
 /* What a repository did since it was made. */
 struct stele_repository_stats {

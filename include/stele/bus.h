@@ -63,7 +63,7 @@
  * A failure stays with its handler: other handlers of the message run. The
  * route's policy says what becomes of the message, the unit of work records the
  * failure, whoever waits is told at once, and "TYPE.error" is published if a
- * route wants it (stele_failed_type).
+ * route wants it (stele_handler_failed_type).
  *
  * A bus is thread-safe. Handlers may call it, also to add and remove routes.
  */
@@ -85,8 +85,9 @@ extern "C" {
 
 typedef struct stele_bus stele_bus;
 
-/* What a handler is called in: the message, what it causes, how long it may take. Owned by the library; used by the
- * handler's thread, until the handler returns. */
+/* What a handler is called in: the message, what it causes, how long it may take. Used by the handler's thread, until the
+ * handler returns; one that is kept is dead for good, whatever is called later: publishing, answering and failing are
+ * STELE_INVALID. */
 typedef struct stele_context stele_context;
 
 struct stele_interceptor; /* stele/intercept.h */
@@ -96,8 +97,8 @@ struct stele_interceptor; /* stele/intercept.h */
 struct stele_bus_options {
     size_t size;
     uint32_t timeout_ms; /* for what does not state one: requests, deliveries; default 30000 */
-    unsigned hops;       /* messages that follow from each other in one unit of work; default STELE_HOPS_MAX */
-    bool measure; /* keep counts and times per route: see stele_bus_visit_routes(); costs two clock reads a call */
+    unsigned hops; /* messages that follow from each other in one unit of work; default STELE_HOPS_MAX, at most 4096 */
+    bool measure;  /* keep counts and times per route: see stele_bus_visit_routes(); costs two clock reads a call */
     const char *source;  /* of what is published; default "stele" */
     size_t dead_letters; /* kept in memory at most, without a store; default 1000. The oldest goes first. */
 };
@@ -124,7 +125,7 @@ struct stele_stopped {
 STELE_API stele_status stele_bus_stop(stele_bus *bus, uint32_t timeout_ms, struct stele_stopped *out,
                                       stele_error **error);
 
-/* Stop at once and free; NULL is allowed. If a handler has not returned by then, the bus's memory stays. Not to be
+/* Stop at once and free; NULL is allowed. If a handler has not returned within a second, the bus's memory stays. Not to be
  * called by a handler. */
 STELE_API void stele_bus_free(stele_bus *bus);
 
@@ -211,7 +212,7 @@ STELE_API stele_status stele_context_reply(stele_context *context, const struct 
  * copied, the id is new. Errors as stele_context_publish(). */
 STELE_API stele_status stele_context_forward(stele_context *context, const char *type);
 
-/* What the handler is called with. Valid until it returns. */
+/* What the handler is called with. Valid until it returns; of a dead context NULL, "", 0, absent, and cancelled. */
 STELE_API const stele_message *stele_context_message(const stele_context *context);
 STELE_API stele_bus *stele_context_bus(const stele_context *context);
 STELE_API const char *stele_context_route(const stele_context *context); /* its name */
@@ -242,7 +243,7 @@ enum stele_overflow {
 
 /* What becomes of a message whose handler failed, retries included. */
 enum stele_failure_policy {
-    STELE_BURY,      /* it becomes a dead letter (the default) */
+    STELE_BURY,      /* it becomes a dead letter (the default), unless it was STELE_REJECTED: that is an answer */
     STELE_IGNORE,    /* the failure is only recorded and counted */
     STELE_FAIL_FAST, /* the rest of the unit of work is cancelled */
     STELE_SUSPEND    /* the mailbox is paused with the message at its head, until stele_bus_resume() */
@@ -292,7 +293,7 @@ typedef uint64_t stele_route_id;
  * and `type`, a malformed pattern, no handler, a second handler of a command or
  * query (one whose type is known by `type`, stele_bus_add_type(), or an
  * aggregate), a name that is taken, members that do not go together.
- * STELE_SHUTDOWN, STELE_NO_MEMORY. `id` may be NULL.
+ * STELE_LIMIT, STELE_SHUTDOWN, STELE_NO_MEMORY. `id` may be NULL.
  */
 STELE_API stele_status stele_bus_add_route(stele_bus *bus, const struct stele_route *route, void *resource,
                                            stele_route_id *id, stele_error **error);
@@ -340,6 +341,7 @@ STELE_API stele_status stele_bus_add_aggregate(stele_bus *bus, const struct stel
     FIELD(T, UINT64, last_position) \
     FIELD(T, BOOL, created) \
     FIELD(T, BOOL, repeated)
+STELE_API extern const struct stele_type stele_accepted_type;
 STELE_DECLARE(stele_accepted, STELE_ACCEPTED);
 
 /*
@@ -384,7 +386,7 @@ enum { STELE_FAILURES_MAX = 16 };
 /* What became of a unit of work. Zero it before, free it after with stele_outcome_fini(). */
 struct stele_unit_outcome {
     uint64_t messages;   /* published in it, the first included */
-    uint64_t deliveries; /* handlers called */
+    uint64_t deliveries; /* of a message to a route, each once, however often its handler is called */
     uint64_t failure_count;
     size_t failures_kept; /* the first ones */
     struct stele_failure failures[STELE_FAILURES_MAX];
@@ -404,11 +406,11 @@ STELE_API stele_status stele_deliver(stele_bus *bus, const stele_message *messag
 
 /*
  * Publish and wait for the answer, which goes to its subscribers too. As soon as
- * any handler of the cascade fails, its status and text, with "route"; when all
- * is done and none has answered, STELE_NOT_FOUND; a REPLY of another type than
- * options->reply is STELE_INVALID; STELE_TIMEOUT, and an answer that comes later
- * is counted and otherwise ordinary; otherwise as stele_publish(). The caller
- * owns one reference.
+ * any handler of the cascade fails, its status and text, with "route" and, as
+ * the handler has put it, "text"; when all is done and none has answered,
+ * STELE_NOT_FOUND; a REPLY of another type than options->reply is STELE_INVALID;
+ * STELE_TIMEOUT, and an answer that comes later is counted and otherwise
+ * ordinary; otherwise as stele_publish(). The caller owns one reference.
  */
 STELE_API stele_status stele_request(stele_bus *bus, const stele_message *message,
                                      const struct stele_send_options *options, stele_message **reply,
@@ -446,6 +448,7 @@ STELE_API stele_status stele_unit_end(stele_unit *unit, struct stele_unit_outcom
     FIELD(T, TEXT, id) \
     FIELD(T, UINT64, attempts) \
     FIELD(T, OPTIONAL(BYTES), payload) /* of that message, MessagePack */
+STELE_API extern const struct stele_type stele_handler_failed_type;
 STELE_DECLARE(stele_handler_failed, STELE_HANDLER_FAILED);
 
 /* --- Schedules ---------------------------------------------------------------------- */

@@ -5,7 +5,7 @@
  * schedules. There are two of them behind one type:
  *
  *   real        worker threads, the system's clock. What is ready runs at once.
- *   simulated   the caller's thread, virtual time, an order drawn from a seed.
+ *   simulated   one thing at a time, virtual time, an order drawn from a seed.
  *               The same seed gives the same run, byte for byte.
  *
  *     @example runtime
@@ -24,10 +24,15 @@
  *     @end
  *
  * A call that waits (stele_request(), stele_deliver(), a channel) does the same
- * on all of them: on worker threads the caller sleeps; without workers, and in
- * the simulation, the caller runs what is ready until it has what it waits for.
+ * on all of them: the rest goes on until the caller has what it waits for. On
+ * worker threads it sleeps meanwhile, and so it does in a simulation, where others
+ * have their turn. Without workers it runs what is ready itself, on its own stack:
+ * there a handler that waits goes on only after those that it ran have returned,
+ * so that two of them that wait for each other by turns get nowhere.
  *
- * Thread-safe, except the simulated one, which belongs to one thread.
+ * Thread-safe, except the simulated one, which belongs to one thread. Its handlers
+ * run while that thread is in a call that runs something, on threads of the
+ * simulation's own (256 at most, made when needed), never two at once.
  */
 #ifndef STELE_RUNTIME_H
 #define STELE_RUNTIME_H
@@ -76,23 +81,26 @@ STELE_API uint64_t stele_runtime_random(stele_runtime *runtime);
 
 /*
  * Run what is ready in the caller's thread, at most `most` steps (0: no limit);
- * returns how many ran. A step is one message, one timer or one task. For
- * runtimes without workers; with workers it runs nothing and returns 0.
+ * returns how many began. A step is one message, one timer or one task. For
+ * runtimes without workers; with workers it runs nothing and returns 0. In a
+ * simulation handlers that wait are left waiting, until the next call.
  */
 STELE_API size_t stele_runtime_run(stele_runtime *runtime, size_t most);
 
 /*
  * Run until nothing is ready and, on worker threads, nothing is running: wait
- * for quiet. Timers that are due later do not count, and in a simulation no
- * time passes. Returns the steps that the caller's thread ran. Not to be called
- * from inside a handler.
+ * for quiet. Timers that are due later do not count. In a simulation no time
+ * passes, unless handlers wait: then as much as it takes until none does, and a
+ * wait without a deadline that nothing can end any more fails. Returns the steps
+ * that began, without workers. Not to be called from inside a handler.
  */
 STELE_API size_t stele_runtime_run_until_idle(stele_runtime *runtime);
 
 /*
  * Let virtual time pass: what is ready runs first, then timers up to that
- * instant in order of their time, each followed by what it makes ready. Returns
- * the steps that ran. STELE_INVALID is logged and 0 returned for a real runtime.
+ * instant in order of their time, each followed by what it makes ready. Handlers
+ * that wait for longer are left waiting. Returns the steps that began.
+ * STELE_INVALID is logged and 0 returned for a real runtime.
  */
 STELE_API size_t stele_runtime_advance(stele_runtime *runtime, int64_t nanoseconds);
 
@@ -128,6 +136,7 @@ STELE_API void stele_runtime_get_stats(stele_runtime *runtime, struct stele_runt
  * over; timers do not fire any more. STELE_TIMEOUT if something was still
  * running or ready then: its thread is left alone and the runtime's memory
  * stays. Afterwards nothing runs any more. STELE_INVALID from inside a handler.
+ * In a simulation the waits of handlers fail, once nothing is ready.
  * Stopping twice is harmless. Stop buses and stores before.
  */
 STELE_API stele_status stele_runtime_stop(stele_runtime *runtime, uint32_t timeout_ms, stele_error **error);

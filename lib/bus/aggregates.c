@@ -10,7 +10,6 @@
  */
 #include "bus/core.h"
 
-#include "aggregate/aggregate.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/text.h"
@@ -78,7 +77,7 @@ static stele_status execute(void *resource, const stele_message *message, stele_
     stele_error *error = NULL;
     stele_status status = STELE_INVALID;
 
-    execution.stream = stele__aggregate_stream(place, message, &context->arena, &error);
+    execution.stream = stele__aggregate_stream(place, message, &stele__current->arena, &error);
     if (execution.stream)
         status = stele_execute_all(&execution, 1, &options, &appended, &error);
     else
@@ -129,7 +128,7 @@ static stele_status check_aggregate(stele_bus *bus, const struct stele_aggregate
         return stele__fail_argument(error, "delivery", "is neither STELE_INLINE nor STELE_QUEUED");
     if (route->delivery == STELE_INLINE && route->capacity)
         return stele__fail_argument(error, "capacity", "is of mailboxes, and the aggregate is inline");
-    aggregate = route->repository->aggregate;
+    aggregate = stele_repository_aggregate(route->repository);
     for (size_t i = 0; route->key && i < aggregate->decider_count && status == STELE_OK; i++)
         status = check_key(aggregate->deciders[i].command, route->key, error);
     return status;
@@ -137,7 +136,7 @@ static stele_status check_aggregate(stele_bus *bus, const struct stele_aggregate
 
 static struct stele__aggregate_place *make_place(const struct stele_aggregate_route *route)
 {
-    const struct stele_aggregate *aggregate = route->repository->aggregate;
+    const struct stele_aggregate *aggregate = stele_repository_aggregate(route->repository);
     struct stele__aggregate_place *place =
         stele__alloc(sizeof(*place) + aggregate->decider_count * sizeof(place->routes[0]));
 

@@ -20,7 +20,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { TIMEOUT_MS = 30000, DEAD_LETTERS = 1000, SLOTS = 16 };
+enum { TIMEOUT_MS = 30000, DEAD_LETTERS = 1000, SLOTS = 16, LEAVE_MS = 1000 };
 
 /* --- Making and freeing ---------------------------------------------------------------------- */
 
@@ -352,7 +352,7 @@ struct own_work {
 static void find_own_work(const stele_bus *bus, struct own_work *own)
 {
     memset(own, 0, sizeof(*own));
-    for (const struct stele_context *context = stele__current; context; context = context->outer) {
+    for (const struct stele__context *context = stele__current; context; context = context->outer) {
         if (context->bus != bus)
             continue;
         own->is_reading = true;
@@ -530,6 +530,11 @@ void stele_bus_free(stele_bus *bus)
         return;
     stele_bus_stop(bus, 0, NULL, NULL);
     is_drained = stele__schedules_drain(bus->schedules);
+    pthread_mutex_lock(&bus->mutex);
+    bus->is_ending = false;
+    pthread_mutex_unlock(&bus->mutex);
+    /* Who was told of a result may be here before the thread that told it has left the bus. */
+    wait_until_quiet(bus, &nothing, stele__runtime_monotonic(bus->runtime) + LEAVE_MS * STELE__NANOS_PER_MILLISECOND);
     pthread_mutex_lock(&bus->mutex);
     is_quiet_now = is_drained && is_quiet(bus, &nothing);
     pthread_mutex_unlock(&bus->mutex);

@@ -23,6 +23,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "bus/place.h"
+#include "message/message.h"
 #include "store/store.h"
 
 #include <inttypes.h>
@@ -33,9 +34,10 @@
 enum {
     BATCH = 256,                /* events read in one go */
     CHECKPOINT_POSITIONS = 256, /* handled since the last checkpoint: then one is written whatever goes on */
-    WATCH_MS = 100              /* how long the watcher waits at most, and stopping for it */
+    WATCH_MS = 100              /* how long the watcher waits at most, and freeing for it */
 };
 static const int64_t checkpoint_pause = 50 * MILLISECOND; /* between two of a route that has little to write */
+static const int64_t watch_pause = 2 * MILLISECOND;
 static const int64_t retry_first = 10 * MILLISECOND;
 static const int64_t retry_most = 5000 * MILLISECOND;
 
@@ -58,6 +60,7 @@ struct stele__follower {
     struct stele__signal ended; /* of the task, and of the timer; set when it stops */
     struct stele__signal fired;
     struct stele__blocking watcher;
+    struct stele__futex breath; /* of the watcher, changed to end it */
     atomic_bool is_stopping;
     _Atomic uint64_t head;   /* of the log, as far as is known */
     _Atomic uint64_t looked; /* the head at the last look for requeued letters; 0: look again */
@@ -72,9 +75,6 @@ struct stele__follower {
     struct stele__timer timer;
     bool timer_waits;
 };
-
-/* The follower whose task this thread runs: it does not wait for its own end. */
-static _Thread_local const struct stele__follower *here;
 
 /* --- Waking --------------------------------------------------------------------------------- */
 
@@ -94,12 +94,16 @@ static void wake(struct stele__follower *follower)
     }
 }
 
-static void raise_head(struct stele__follower *follower, uint64_t head)
+/* False if that was known. */
+static bool raise_head(struct stele__follower *follower, uint64_t head)
 {
     uint64_t known = atomic_load(&follower->head);
 
-    while (known < head && !atomic_compare_exchange_weak(&follower->head, &known, head))
-        ;
+    while (known < head) {
+        if (atomic_compare_exchange_weak(&follower->head, &known, head))
+            return true;
+    }
+    return false;
 }
 
 static struct stele__follower *of_listener(struct stele__listener *listener)
@@ -115,6 +119,15 @@ static void committed(struct stele__listener *listener, uint64_t head)
     wake(follower);
 }
 
+/* What this handle commits is told by the listener, but wakes the watcher as well: not at each commit of a burst. */
+static void breathe(struct stele__follower *follower)
+{
+    const uint32_t seen = stele__futex_read(&follower->breath);
+
+    if (!atomic_load(&follower->is_stopping))
+        stele__futex_wait_for(&follower->breath, seen, watch_pause);
+}
+
 /* What other handles and processes commit. */
 static void watch(void *context)
 {
@@ -123,10 +136,12 @@ static void watch(void *context)
     while (!atomic_load(&follower->is_stopping)) {
         uint64_t head = atomic_load(&follower->head);
 
-        if (stele_wait(follower->store, head, WATCH_MS, &head, NULL) == STELE_OK) {
-            raise_head(follower, head);
+        if (stele_wait(follower->store, head, WATCH_MS, &head, NULL) != STELE_OK)
+            continue;
+        if (raise_head(follower, head))
             wake(follower);
-        }
+        else
+            breathe(follower);
     }
 }
 
@@ -185,6 +200,18 @@ static void free_place(struct stele__place *place)
     stele__free(place, sizeof(*place));
 }
 
+static void give_place(struct stele__place *place)
+{
+    struct stele__follower *follower = place->follower;
+    bool is_over;
+
+    pthread_mutex_lock(&follower->mutex);
+    is_over = let_go(place);
+    pthread_mutex_unlock(&follower->mutex);
+    if (is_over)
+        free_place(place);
+}
+
 static void stall(struct stele__place *place, stele_status status, const char *text)
 {
     struct stele__follower *follower = place->follower;
@@ -194,8 +221,7 @@ static void stall(struct stele__place *place, stele_status status, const char *t
     place->is_lost = status == STELE_CONFLICT;
     pthread_mutex_unlock(&follower->mutex);
     STELE__LOG(STELE_LOG_ERROR, "a route after the commit is stopped", {"route", place->table->name}, {"why", text});
-    if (place->route)
-        stele__route_note_error(place->route, status, text);
+    stele__route_note_error(place->route, status, text);
 }
 
 /* --- Checkpoints ------------------------------------------------------------------------------- */
@@ -307,7 +333,7 @@ static void settled(void *context, stele_status status)
     struct stele__place *place = flight->place;
     struct stele__follower *follower = place->follower;
     const bool was_cut_off = status == STELE_CANCELLED || status == STELE_SHUTDOWN;
-    bool is_ending, was_last, is_over;
+    bool is_ending, was_last;
 
     pthread_mutex_lock(&follower->mutex);
     is_ending = place->is_removed || atomic_load(&follower->is_stopping);
@@ -318,11 +344,13 @@ static void settled(void *context, stele_status status)
         wake(follower);
     else if (was_last)
         write_last(place);
-    pthread_mutex_lock(&follower->mutex);
-    is_over = let_go(place);
-    pthread_mutex_unlock(&follower->mutex);
-    if (is_over)
-        free_place(place);
+    give_place(place);
+}
+
+/* All that was looked at when this event was: not yet its position while more parts of it come. */
+static uint64_t read_with(const stele_message *event)
+{
+    return stele_message_position(event) - event->has_more;
 }
 
 /* False if the route can take no more now. `*kept` is the event, kept for all routes that want it. */
@@ -338,8 +366,8 @@ static bool give(struct stele__place *place, const stele_message *event, stele_m
         *kept = stele_message_ref(event);
     pthread_mutex_lock(&follower->mutex);
     before = place->read;
-    if (*kept && stele__place_takes(place))
-        flight = stele__place_begin(place, position);
+    if (*kept && stele__place_takes(place) && !atomic_load(&follower->is_stopping))
+        flight = stele__place_begin(place, position, read_with(event));
     pthread_mutex_unlock(&follower->mutex);
     if (!*kept)
         retry_later(follower);
@@ -379,16 +407,8 @@ static bool gather(struct stele__follower *follower)
 
 static void disperse(struct stele__follower *follower)
 {
-    for (size_t i = 0; i < follower->readers.count; i++) {
-        struct stele__place *place = place_at(&follower->readers, i);
-        bool is_over;
-
-        pthread_mutex_lock(&follower->mutex);
-        is_over = let_go(place);
-        pthread_mutex_unlock(&follower->mutex);
-        if (is_over)
-            free_place(place);
-    }
+    for (size_t i = 0; i < follower->readers.count; i++)
+        give_place(place_at(&follower->readers, i));
     stele__vector_truncate(&follower->readers, 0);
 }
 
@@ -401,7 +421,7 @@ static struct stele__place *whose_turn(struct stele__follower *follower)
     for (size_t i = 0; i < count; i++) {
         struct stele__place *place = place_at(&follower->readers, (follower->turn + i) % count);
 
-        if (stele__place_takes(place) && place->read < head) {
+        if (stele__place_takes(place) && place->read < head && !atomic_load(&follower->is_stopping)) {
             follower->turn = (follower->turn + i + 1) % count;
             return place;
         }
@@ -446,6 +466,18 @@ static bool is_own(const stele_message *event)
     return stele__slice_begins_with(stele_message_stream(event), stele__slice("$"));
 }
 
+/* A part of an event whose other parts had to wait, for room perhaps. */
+static bool was_looked_at(const struct stele__place *place, const stele_message *event)
+{
+    return place->split == stele_message_position(event) && event->part < place->parts;
+}
+
+static void note_part(struct stele__place *place, const stele_message *event)
+{
+    place->split = stele_message_position(event);
+    place->parts = event->part + 1;
+}
+
 static void hand_out(struct stele__follower *follower, const stele_message *event)
 {
     const uint64_t position = stele_message_position(event);
@@ -455,11 +487,15 @@ static void hand_out(struct stele__follower *follower, const stele_message *even
         struct stele__place *place = place_at(&follower->readers, i);
 
         /* Nobody else moves `read`. */
-        if (place->is_reading && place->read < position && stele__place_wants(place, event))
+        if (!place->is_reading || place->read >= position || was_looked_at(place, event))
+            continue;
+        if (stele__place_wants(place, event))
             place->is_reading = give(place, event, &kept);
+        if (place->is_reading && event->has_more)
+            note_part(place, event);
     }
     stele_message_unref(kept);
-    move_on(follower, position);
+    move_on(follower, read_with(event));
 }
 
 /* A row that is damaged: nobody knows for whom it was. */
@@ -477,8 +513,9 @@ static void meet_damage(struct stele__follower *follower, uint64_t position, con
     move_on(follower, position);
 }
 
-/* Step the cursor. STELE_END behind the last event. */
-static stele_status read_next(struct stele__follower *follower, stele_cursor *cursor, stele_error **error)
+/* Step the cursor; `*is_within` says that more parts of the event come. STELE_END behind the last event. */
+static stele_status read_next(struct stele__follower *follower, stele_cursor *cursor, bool *is_within,
+                              stele_error **error)
 {
     const stele_message *event = NULL;
     uint64_t position = 0;
@@ -493,6 +530,7 @@ static stele_status read_next(struct stele__follower *follower, stele_cursor *cu
         return STELE_END;
     }
     if (status == STELE_OK) {
+        *is_within = event->has_more;
         hand_out(follower, event);
         return STELE_OK;
     }
@@ -510,10 +548,11 @@ static void read_batch(struct stele__follower *follower, uint64_t after)
     const struct stele_query query = {.size = sizeof(query), .after = after};
     stele_cursor *cursor = NULL;
     stele_error *why = NULL;
+    bool is_within = false; /* an event, which no batch cuts: the next one would begin with its first part again */
     stele_status status = stele_read(follower->store, &query, &cursor, &why);
 
-    for (int i = 0; status == STELE_OK && i < BATCH; i++)
-        status = read_next(follower, cursor, &why);
+    for (int i = 0; status == STELE_OK && (i < BATCH || is_within); i++)
+        status = read_next(follower, cursor, &is_within, &why);
     stele_cursor_close(cursor);
     if (status == STELE_OK || status == STELE_END) {
         follower->retry = 0;
@@ -573,14 +612,11 @@ static void run(struct stele__task *task)
 {
     struct stele__follower *follower =
         (struct stele__follower *)((char *)task - offsetof(struct stele__follower, task));
-    const struct stele__follower *outer = here;
     int state = TASK_RUNNING;
 
     atomic_store(&follower->task_state, TASK_RUNNING);
-    here = follower;
     if (!atomic_load(&follower->is_stopping) && step(follower))
         wake(follower);
-    here = outer;
     if (atomic_load(&follower->is_stopping)) {
         end_task(follower);
     } else if (!atomic_compare_exchange_strong(&follower->task_state, &state, TASK_IDLE)) {
@@ -667,7 +703,6 @@ void stele__follower_remove(struct stele__follower *follower, struct stele__rout
 {
     struct stele__place *place;
     size_t index;
-    bool is_over = false;
 
     pthread_mutex_lock(&follower->mutex);
     place = find_place(follower, route, &index);
@@ -681,11 +716,7 @@ void stele__follower_remove(struct stele__follower *follower, struct stele__rout
     if (!place)
         return;
     write_last(place);
-    pthread_mutex_lock(&follower->mutex);
-    is_over = let_go(place);
-    pthread_mutex_unlock(&follower->mutex);
-    if (is_over)
-        free_place(place);
+    give_place(place);
 }
 
 void stele__follower_look(struct stele__follower *follower)
@@ -733,17 +764,21 @@ static void free_follower(struct stele__follower *follower)
     stele__vector_fini(&follower->readers);
     stele__signal_fini(&follower->ended);
     stele__signal_fini(&follower->fired);
+    stele__futex_fini(&follower->breath);
     pthread_mutex_destroy(&follower->mutex);
     stele__free(follower, sizeof(*follower));
 }
 
 static bool init_signals(struct stele__follower *follower)
 {
-    if (!stele__signal_init(&follower->ended))
+    if (!stele__futex_init(&follower->breath))
         return false;
-    if (stele__signal_init(&follower->fired))
-        return true;
-    stele__signal_fini(&follower->ended);
+    if (stele__signal_init(&follower->ended)) {
+        if (stele__signal_init(&follower->fired))
+            return true;
+        stele__signal_fini(&follower->ended);
+    }
+    stele__futex_fini(&follower->breath);
     return false;
 }
 
@@ -785,53 +820,56 @@ static void wait_for(struct stele__follower *follower, struct stele__signal *sig
     pthread_mutex_unlock(&follower->mutex);
 }
 
-/* Wait until the task will not run any more. */
+/* Wait until neither the task nor the timer will run any more. */
 static void end(struct stele__follower *follower)
 {
     int state = TASK_IDLE;
+    bool is_firing;
 
-    if (atomic_compare_exchange_strong(&follower->task_state, &state, TASK_ENDED) || here == follower)
+    pthread_mutex_lock(&follower->mutex);
+    is_firing = follower->timer_waits;
+    pthread_mutex_unlock(&follower->mutex);
+    if (is_firing)
+        wait_for(follower, &follower->fired);
+    if (atomic_compare_exchange_strong(&follower->task_state, &state, TASK_ENDED))
         return;
     /* One more run, if it is about to be idle: it sees that it is the last. */
     wake(follower);
     wait_for(follower, &follower->ended);
 }
 
-static void end_timer(struct stele__follower *follower)
+/* A place with one more reference; NULL behind the last. */
+static struct stele__place *take_place(struct stele__follower *follower, size_t index)
 {
-    bool is_firing;
+    struct stele__place *place = NULL;
 
     pthread_mutex_lock(&follower->mutex);
-    is_firing = follower->timer_waits && !stele__timer_cancel(&follower->timer);
-    pthread_mutex_unlock(&follower->mutex);
-    if (is_firing)
-        wait_for(follower, &follower->fired);
-}
-
-static void let_routes_go(struct stele__follower *follower)
-{
-    for (size_t i = 0; i < follower->places.count; i++) {
-        struct stele__place *place = place_at(&follower->places, i);
-        struct stele__route *route;
-
-        pthread_mutex_lock(&follower->mutex);
-        route = place->route;
-        place->route = NULL;
-        pthread_mutex_unlock(&follower->mutex);
-        write_last(place);
-        stele__route_unref(route);
+    if (index < follower->places.count) {
+        place = place_at(&follower->places, index);
+        place->references++;
     }
+    pthread_mutex_unlock(&follower->mutex);
+    return place;
 }
 
+/* Waits for nobody: the task may be behind a handler that never returns. It sees that it is to end when it comes to it. */
 void stele__follower_stop(struct stele__follower *follower)
 {
-    if (atomic_exchange(&follower->is_stopping, true))
+    struct stele__place *place;
+    bool was_stopping;
+
+    pthread_mutex_lock(&follower->mutex);
+    was_stopping = atomic_exchange(&follower->is_stopping, true);
+    if (!was_stopping && follower->timer_waits && stele__timer_cancel(&follower->timer))
+        follower->timer_waits = false;
+    pthread_mutex_unlock(&follower->mutex);
+    if (was_stopping)
         return;
     stele__listeners_remove(&follower->store->listeners, &follower->listener);
-    stele__blocking_join(&follower->watcher);
-    end_timer(follower);
-    end(follower);
-    let_routes_go(follower);
+    for (size_t i = 0; (place = take_place(follower, i)) != NULL; i++) {
+        write_last(place);
+        give_place(place);
+    }
 }
 
 void stele__follower_free(struct stele__follower *follower)
@@ -839,6 +877,9 @@ void stele__follower_free(struct stele__follower *follower)
     if (!follower)
         return;
     stele__follower_stop(follower);
+    stele__futex_wake(&follower->breath);
+    stele__blocking_join(&follower->watcher);
+    end(follower);
     for (size_t i = 0; i < follower->places.count; i++)
         free_place(place_at(&follower->places, i));
     free_follower(follower);

@@ -6,6 +6,8 @@ libstele_core_la_SOURCES += \
 	lib/bus/aggregates.c \
 	lib/bus/audit.c \
 	lib/bus/audit.h \
+	lib/bus/box.c \
+	lib/bus/box.h \
 	lib/bus/bus.c \
 	lib/bus/bus.h \
 	lib/bus/call.c \
@@ -21,6 +23,7 @@ libstele_core_la_SOURCES += \
 	lib/bus/dead_log.c \
 	lib/bus/dead_log.h \
 	lib/bus/deadletters.c \
+	lib/bus/delivery.c \
 	lib/bus/describe.c \
 	lib/bus/describe.h \
 	lib/bus/event_log.c \

@@ -35,15 +35,16 @@ static stele_status check_send(stele_bus *bus, const stele_message *message, con
     return options ? stele__options_check(options, sizeof(*options), sizeof(*options), "options", error) : STELE_OK;
 }
 
-/* Hops go on where a handler publishes by the bus itself. */
+/* Hops go on where a handler publishes by the bus itself, or by another one. */
 static struct stele__origin origin_here(const stele_bus *bus, struct stele_unit *unit)
 {
     struct stele__origin origin = {unit, 1, 0};
 
-    if (stele__current && stele__current->bus == bus) {
-        origin.hop = stele__current->hop + 1;
+    if (!stele__current)
+        return origin;
+    origin.hop = stele__current->hop + 1;
+    if (stele__current->bus == bus)
         origin.parent_call = stele__current->call;
-    }
     return origin;
 }
 
@@ -126,6 +127,7 @@ static stele_status fail_first(const struct stele_unit *unit, stele_error **erro
         stele__fail(error, first->status, "%s", first->text);
     if (*first->route)
         stele__error_add(error, "route", "%s", first->route);
+    stele__error_add(error, "text", "%s", first->text);
     stele__error_add(error, "type", "%s", first->type);
     stele__error_add(error, "id", "%s", first->id);
     return first->status;
@@ -216,26 +218,25 @@ stele_status stele_deliver(stele_bus *bus, const stele_message *message, const s
 
 /* --- Request ------------------------------------------------------------------------------------------ */
 
-/* What a request has come to; under no lock, for nobody changes it any more, or it does not matter. */
+/* What a request has come to. Under the unit's mutex, or when nobody else has the unit. */
 static stele_status take_answer(struct stele_unit *unit, stele_message **reply, stele_error **error)
 {
-    stele_status status;
-
-    pthread_mutex_lock(&unit->mutex);
-    atomic_store(&unit->is_abandoned, true);
     if (unit->reply) {
         *reply = unit->reply;
         unit->reply = NULL;
-        status = STELE_OK;
-    } else if (unit->wrong_reply == STELE_NO_MEMORY) {
-        status = stele__fail_memory(error);
-    } else if (unit->failure_count > 0) {
-        status = fail_first(unit, error);
-    } else {
-        status = stele__fail(error, STELE_NOT_FOUND, "all is done, and nothing has answered");
+        return STELE_OK;
     }
-    pthread_mutex_unlock(&unit->mutex);
-    return status;
+    if (unit->wrong_reply == STELE_NO_MEMORY)
+        return stele__fail_memory(error);
+    if (unit->failure_count > 0)
+        return fail_first(unit, error);
+    return stele__fail(error, STELE_NOT_FOUND, "all is done, and nothing has answered");
+}
+
+/* All was inline: nothing goes on elsewhere. */
+static bool is_alone(struct stele_unit *unit)
+{
+    return atomic_load_explicit(&unit->references, memory_order_acquire) == 1;
 }
 
 static stele_status await_answer(struct stele_unit *unit, stele_message **reply, stele_error **error)
@@ -243,16 +244,19 @@ static stele_status await_answer(struct stele_unit *unit, stele_message **reply,
     stele_status status = STELE_OK;
     bool is_over;
 
+    if (is_alone(unit))
+        return take_answer(unit, reply, error);
     atomic_fetch_sub_explicit(&unit->pending, 1, memory_order_acq_rel);
     pthread_mutex_lock(&unit->mutex);
     is_over = is_answered(unit);
     pthread_mutex_unlock(&unit->mutex);
     if (!is_over)
         status = stele__unit_wait(unit, is_answered);
-    if (status == STELE_OK)
-        return take_answer(unit, reply, error);
+    pthread_mutex_lock(&unit->mutex);
     atomic_store(&unit->is_abandoned, true);
-    return fail_wait(status, error);
+    status = status == STELE_OK ? take_answer(unit, reply, error) : fail_wait(status, error);
+    pthread_mutex_unlock(&unit->mutex);
+    return status;
 }
 
 stele_status stele_request(stele_bus *bus, const stele_message *message, const struct stele_send_options *options,

@@ -324,10 +324,13 @@ stele_status stele_schedule_every(stele_bus *bus, uint64_t interval_ms, const st
 
 bool stele_schedule_cancel(stele_bus *bus, stele_schedule_id id)
 {
-    struct stele__schedules *all = stele__bus_schedules(bus);
+    struct stele__schedules *all;
     struct schedule *schedule;
     bool is_waiting = false;
 
+    if (!bus)
+        return false;
+    all = stele__bus_schedules(bus);
     pthread_mutex_lock(&all->mutex);
     schedule = stele__map_get(&all->by_id, key_of(&id));
     if (schedule) {

@@ -73,7 +73,7 @@ static size_t shard_of_thread(void)
 
 static bool is_reading(const stele_bus *bus)
 {
-    for (const struct stele_context *context = stele__current; context; context = context->outer) {
+    for (const struct stele__context *context = stele__current; context; context = context->outer) {
         if (context->bus == bus)
             return true;
     }

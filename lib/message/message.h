@@ -43,6 +43,8 @@ struct stele_message {
     struct stele_slice stream; /* absent if not stored */
     uint64_t version;
     uint64_t position;
+    unsigned part;    /* of what upcasters split a stored event into */
+    bool has_more;    /* lent: another part of the event is read behind this one */
     size_t allocated; /* bytes of the one allocation */
 };
 

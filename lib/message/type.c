@@ -1,6 +1,6 @@
 /*
  * Checking descriptors: whether a type is one that the codecs and rules can
- * work with. Types nested in it are checked with it. A type may contain itself
+ * work with. Types nested in it, and its parents, are checked with it. A type may contain itself
  * through OPTIONAL or LIST, which is followed once; its values are bounded
  * when they are walked. What can fail: STELE_INVALID with "type", "field" and
  * "rule" for the first fault, STELE_LIMIT for names that are too long.
@@ -235,7 +235,59 @@ static stele_status check_type(const struct path *up, const struct stele_type *t
     return status;
 }
 
+/* --- Parents ------------------------------------------------------------------------ */
+
+static const struct stele_field *find_field(const struct stele_type *type, const char *name)
+{
+    for (size_t i = 0; i < type->field_count; i++) {
+        if (strcmp(type->fields[i].name, name) == 0)
+            return &type->fields[i];
+    }
+    return NULL;
+}
+
+/* Whether what is written as `field` can be read as `inherited`. */
+static bool is_alike(const struct stele_field *field, const struct stele_field *inherited)
+{
+    return field->kind == inherited->kind && field->shape == inherited->shape && field->type == inherited->type;
+}
+
+/* Both types are checked. */
+static stele_status check_parent(const struct stele_type *type, stele_error **error)
+{
+    const struct stele_type *parent = type->parent;
+
+    if (parent->kind != type->kind)
+        return wrong(type, NULL, "the parent is of the same kind", error);
+    for (size_t i = 0; i < parent->field_count; i++) {
+        const struct stele_field *inherited = &parent->fields[i];
+        const struct stele_field *field = find_field(type, inherited->name);
+
+        if (stele__field_is_coded(inherited) && (!field || !is_alike(field, inherited)))
+            return wrong(type, inherited, "each field of the parent is there, of the same kind", error);
+    }
+    return STELE_OK;
+}
+
+static stele_status check_parents(const struct stele_type *type, stele_error **error)
+{
+    const struct stele_type *child = type;
+    stele_status status = STELE_OK;
+
+    for (size_t degree = 1; child->parent && status == STELE_OK; degree++) {
+        if (degree > STELE_NESTING_MAX)
+            return wrong(type, NULL, "parents end, at most 64 above", error);
+        status = check_type(NULL, child->parent, error);
+        if (status == STELE_OK)
+            status = check_parent(child, error);
+        child = child->parent;
+    }
+    return status;
+}
+
 stele_status stele_type_check(const struct stele_type *type, stele_error **error)
 {
-    return type ? check_type(NULL, type, error) : stele__fail_argument(error, "type", "is NULL");
+    stele_status status = type ? check_type(NULL, type, error) : stele__fail_argument(error, "type", "is NULL");
+
+    return status == STELE_OK ? check_parents(type, error) : status;
 }

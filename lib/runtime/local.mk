@@ -2,6 +2,7 @@
 
 libstele_core_la_SOURCES += \
 	lib/runtime/blocking.c \
+	lib/runtime/carrier.c \
 	lib/runtime/descriptor.c \
 	lib/runtime/mailbox.c \
 	lib/runtime/ready.c \

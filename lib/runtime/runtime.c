@@ -68,6 +68,8 @@ static void destroy(stele_runtime *runtime)
         worker = next;
     }
     stele__descriptor_close(runtime);
+    if (runtime->kind == STELE__SIMULATED)
+        stele__simulation_fini(runtime);
     stele__vector_fini(&runtime->timers);
     stele__futex_fini(&runtime->changed);
     pthread_mutex_destroy(&runtime->mutex);
@@ -132,7 +134,10 @@ stele_status stele_runtime_simulated(uint64_t seed, stele_runtime **out, stele_e
     runtime = make(STELE__SIMULATED);
     if (!runtime)
         return stele__fail_memory(error);
-    stele__simulation_init(runtime, seed);
+    if (!stele__simulation_init(runtime, seed)) {
+        destroy(runtime);
+        return stele__fail_memory(error);
+    }
     *out = runtime;
     return STELE_OK;
 }
@@ -236,18 +241,27 @@ static void watch(stele_runtime *runtime, int64_t nanoseconds)
     runtime->watchers--;
 }
 
+/* Locked: callbacks of a simulation that wait do not count as busy. */
+static bool is_drained(const stele_runtime *runtime)
+{
+    return stele__runtime_is_quiet(runtime) && !runtime->waiting;
+}
+
 /* Locked before and after: true once nothing is ready or running. */
 static bool drain(stele_runtime *runtime, int64_t end)
 {
     bool is_quiet;
 
-    while (!(is_quiet = stele__runtime_is_quiet(runtime)) && read_clock() < end) {
+    while (!(is_quiet = is_drained(runtime)) && read_clock() < end) {
         if (runtime->kind == STELE__WORKERS) {
             watch(runtime, end - read_clock());
             continue;
         }
         pthread_mutex_unlock(&runtime->mutex);
-        stele__step(runtime);
+        if (runtime->kind == STELE__SIMULATED)
+            stele__simulation_unwind(runtime);
+        else
+            stele__step(runtime);
         pthread_mutex_lock(&runtime->mutex);
     }
     return is_quiet;
@@ -267,7 +281,7 @@ static void drop_ready(stele_runtime *runtime)
 /* Locked before and after: end the threads but those that are in a callback. True if there are none of these. */
 static bool end_threads(stele_runtime *runtime)
 {
-    bool all_ended = true;
+    bool all_ended = stele__carrier_end_all(runtime);
 
     for (struct stele__worker *worker = runtime->workers; worker; worker = worker->next) {
         if (worker->state == STELE__WORKER_ALIVE)

@@ -142,9 +142,10 @@ bool stele__signal_is_set(struct stele__signal *signal);
 /*
  * Wait until the signal is set, or the monotonic time is `deadline` (INT64_MAX:
  * none): true if it is set. With workers: spins briefly, then sleeps; a worker
- * that waits has another thread stand in for it. Without: runs what is ready. In
- * a simulation also lets virtual time pass from timer to timer up to the
- * deadline; false at once if nothing will ever happen.
+ * that waits has another thread stand in for it. Without: runs what is ready, on
+ * the caller's stack. In a simulation others have their turn, virtual time passes
+ * from timer to timer up to the deadline, and the wait is false at once if nothing
+ * will ever happen, or, in a callback, if there is no thread for the others.
  */
 bool stele__runtime_wait(stele_runtime *runtime, struct stele__signal *signal, int64_t deadline);
 

@@ -29,7 +29,7 @@ enum {
     STELE__SPINS_MOST = 2000,
     STELE__LETTERS = 32,       /* of one mailbox before another one's turn */
     STELE__CHOICE = 64,        /* ready tasks that a simulation chooses among */
-    STELE__DEPTH = 256,        /* waits within waits that run what is ready */
+    STELE__DEPTH = 256,        /* waits within waits that run what is ready; threads of a simulation */
     STELE__IDLE_MS = 1000,     /* that a surplus thread sleeps before it ends */
     STELE__THREADS_MAX = 1024, /* of a runtime */
     STELE__SPARE_DEFAULT = 64
@@ -38,7 +38,7 @@ enum {
 enum stele__runtime_kind {
     STELE__WORKERS,  /* threads of its own */
     STELE__DRIVEN,   /* the caller's threads, real time */
-    STELE__SIMULATED /* the caller's thread, virtual time */
+    STELE__SIMULATED /* one thread at a time, virtual time */
 };
 
 /* --- What is ready (ready.c) ------------------------------------------------------------- */
@@ -85,6 +85,27 @@ struct stele__waiter {
     struct stele__waiter *next;
 };
 
+/* A thread that runs callbacks of a simulation, when it has the turn. */
+struct stele__carrier {
+    stele_runtime *runtime;
+    pthread_t thread;
+    struct stele__signal turn;
+    struct stele__carrier *next; /* of those that are idle, or wait */
+    bool ends;
+    struct stele__signal *signal; /* what its callback waits for */
+    int64_t deadline;
+};
+
+/* What the caller of a simulation wants. */
+struct stele__goal {
+    struct stele__signal *signal; /* it ends when this is set, or `end` has passed; NULL: none */
+    int64_t end;                  /* how far time may pass; INT64_MIN: not at all */
+    size_t most;                  /* steps; 0: no limit */
+    size_t steps;                 /* begun so far */
+    bool finishes;                /* while callbacks wait, time may pass as far as it takes */
+    bool unwinds;                 /* callbacks that wait are told that it is in vain, oldest first */
+};
+
 struct stele_runtime {
     enum stele__runtime_kind kind;
     const struct stele_clock *clock;
@@ -127,6 +148,14 @@ struct stele_runtime {
     int timer_descriptor;          /* readable when a timer is due */
     bool event_shown;
     int64_t due_shown;
+
+    struct stele__carrier *carriers; /* STELE__DEPTH of them, in a simulation */
+    unsigned carrier_count;          /* that have a thread */
+    struct stele__carrier *idle;
+    struct stele__carrier *waiting; /* in callbacks, in the order of beginning to wait */
+    struct stele__goal *goal;       /* NULL: the turn is the caller's */
+    struct stele__signal turn;      /* the caller's */
+    bool has_turn;                  /* it was initialised */
 
     int64_t time;   /* virtual */
     uint64_t order; /* the generator of choices */
@@ -204,10 +233,31 @@ void stele__step_end(stele_runtime *runtime);
 /* wait.c, locked: have someone who sleeps without workers look again. */
 void stele__waiter_rouse(stele_runtime *runtime);
 
+/* Sleep, in real time, until a signal is set. */
+void stele__signal_sleep(struct stele__signal *signal);
+
 /* simulation.c */
-void stele__simulation_init(stele_runtime *runtime, uint64_t seed);
+/* False when memory is out; the runtime is destroyed as any other one. */
+bool stele__simulation_init(stele_runtime *runtime, uint64_t seed);
+void stele__simulation_fini(stele_runtime *runtime);
+/* Let time pass to the next timer; false if that is beyond `end`. */
+bool stele__simulation_jump(stele_runtime *runtime, int64_t end);
+/* Run what is ready, at most so many steps (0: no limit); returns how many. `finishes`: see struct stele__goal. */
+size_t stele__simulation_run(stele_runtime *runtime, size_t most, bool finishes);
+/* Run a few steps; once nothing is ready, end the waits of callbacks. */
+void stele__simulation_unwind(stele_runtime *runtime);
 void stele__simulation_trace(stele_runtime *runtime, const char *kind, const char *name);
 bool stele__simulation_wait(stele_runtime *runtime, struct stele__signal *signal, int64_t deadline);
+
+/* carrier.c */
+/* Whether this thread is one of the simulation's own. */
+bool stele__carrier_is_here(const stele_runtime *runtime);
+/* Wait in a callback, on such a thread. False, too, when there is no other thread to run what is waited for. */
+bool stele__carrier_wait(stele_runtime *runtime, struct stele__signal *signal, int64_t deadline);
+/* Give the turn away until the goal is reached. Only with no other goal. */
+void stele__carrier_pursue(stele_runtime *runtime, struct stele__goal *goal);
+/* End the threads; false, and nothing is done, if one of them is in a callback. */
+bool stele__carrier_end_all(stele_runtime *runtime);
 
 /* descriptor.c, locked: show what is ready and due to whoever polls. */
 void stele__descriptor_update(stele_runtime *runtime);

@@ -84,6 +84,8 @@ size_t stele_runtime_run(stele_runtime *runtime, size_t most)
 
     if (runtime->kind == STELE__WORKERS)
         return 0;
+    if (runtime->kind == STELE__SIMULATED)
+        return stele__simulation_run(runtime, most, false);
     while ((most == 0 || steps < most) && stele__step(runtime))
         steps++;
     stele__step_end(runtime);
@@ -107,7 +109,9 @@ static void wait_for_quiet(stele_runtime *runtime)
 
 size_t stele_runtime_run_until_idle(stele_runtime *runtime)
 {
-    if (runtime->kind != STELE__WORKERS)
+    if (runtime->kind == STELE__SIMULATED)
+        return stele__simulation_run(runtime, 0, true);
+    if (runtime->kind == STELE__DRIVEN)
         return stele_runtime_run(runtime, 0);
     if (stele__runtime_is_inside(runtime))
         stele__log(STELE_LOG_ERROR, "stele_runtime_run_until_idle() was called from inside a handler", NULL, 0);

@@ -4,7 +4,8 @@
  *     workers     spin, then sleep on the signal's word; a worker is replaced meanwhile
  *     driven      run what is ready; with nothing ready, sleep on the signal's word, which is also changed by
  *                 whoever makes something ready
- *     simulated   run what is ready; with nothing ready, let time pass (simulation.c)
+ *     simulated   others run; with nothing ready, time passes (simulation.c); inside a callback the
+ *                 thread sleeps meanwhile (carrier.c)
  *
  * The word: the highest bit says that the signal is set, the next one that somebody
  * may sleep; the rest counts wake-ups of sleepers without workers, for something else.
@@ -44,6 +45,15 @@ bool stele__signal_is_set(struct stele__signal *signal)
 static uint32_t announce(struct stele__signal *signal)
 {
     return atomic_fetch_or_explicit(&signal->futex.word, HAS_SLEEPER, memory_order_acq_rel) | HAS_SLEEPER;
+}
+
+void stele__signal_sleep(struct stele__signal *signal)
+{
+    uint32_t seen;
+
+    while (!((seen = announce(signal)) & IS_SET))
+        stele__futex_wait(&signal->futex, seen);
+    stele__futex_settle(&signal->futex);
 }
 
 /* Sleep on the word once, until `end` at most. */

@@ -69,7 +69,7 @@ static stele_status view_find(void *context, const struct stele_record *wanted, 
     code = sqlite3_step(row);
     *found = code == SQLITE_ROW;
     if (*found)
-        return stele__sqlite_record(writer->connection, row, 0, out, error);
+        return stele__sqlite_found_record(writer->connection, row, wanted, out, error);
     sqlite3_reset(row);
     return code == SQLITE_DONE ? STELE_OK : stele__sqlite_fail(writer->connection, code, "find an event", error);
 }

@@ -14,6 +14,7 @@
 #include "sqlite/sqlite.h"
 
 #include "base/error.h"
+#include "base/text.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -96,7 +97,15 @@ bool stele__sqlite_command_row(sqlite3_stmt *row, struct stele_command_record *o
     return stele__sqlite_command_checksum(out) == (uint64_t)sqlite3_column_int64(row, CHECKSUM);
 }
 
-/* Step to the entry; the statement is left in its row. */
+static bool has_id(const struct stele_command_record *entry, const struct stele_command_record *wanted)
+{
+    if (entry->id_is_uuid != wanted->id_is_uuid)
+        return false;
+    return wanted->id_is_uuid ? memcmp(entry->uuid.bytes, wanted->uuid.bytes, sizeof(wanted->uuid.bytes)) == 0
+                              : stele__slice_equal(entry->id, wanted->id);
+}
+
+/* Step to the entry; the statement is left in its row. A damaged index may lead to another's. */
 static stele_status look_up(struct sqlite_connection *connection, const struct stele_command_record *wanted,
                             sqlite3_stmt **statement, struct stele_command_record *out, bool *found,
                             stele_error **error)
@@ -114,7 +123,7 @@ static stele_status look_up(struct sqlite_connection *connection, const struct s
         return STELE_OK;
     if (code != SQLITE_ROW)
         return stele__sqlite_fail(connection, code, "look up a command", error);
-    *found = stele__sqlite_command_row(row, out);
+    *found = stele__sqlite_command_row(row, out) && has_id(out, wanted);
     return *found ? STELE_OK : fail_damaged(connection, wanted, error);
 }
 

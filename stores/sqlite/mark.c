@@ -9,6 +9,8 @@
 
 #include "base/error.h"
 
+#include <string.h>
+
 /* Columns of the statements that select a checkpoint. */
 enum { NAME, POSITION, TIME, CHECKSUM };
 
@@ -53,10 +55,11 @@ static stele_status visit_rows(struct sqlite_connection *connection, const char 
     if (name)
         sqlite3_bind_text(row, 1, name, -1, SQLITE_STATIC);
     while (status == STELE_OK && wanted && (code = sqlite3_step(row)) == SQLITE_ROW) {
-        if (stele__sqlite_checkpoint_row(row, &checkpoint))
+        /* In a damaged page another's row may stand where this name is looked for. */
+        if (stele__sqlite_checkpoint_row(row, &checkpoint) && (!name || strcmp(name, checkpoint.name) == 0))
             wanted = visit(context, &checkpoint);
         else
-            status = fail_damaged(connection, checkpoint.name, error);
+            status = fail_damaged(connection, name ? name : checkpoint.name, error);
     }
     if (code != SQLITE_ROW && code != SQLITE_DONE)
         status = stele__sqlite_fail(connection, code, "read a checkpoint", error);

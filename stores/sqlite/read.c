@@ -146,7 +146,7 @@ static stele_status test_type(struct reading *reading, int64_t id, bool *wanted,
         return status;
     if (name->scan != reading->connection->scan) {
         name->scan = reading->connection->scan;
-        name->matches = stele__pattern_match(reading->scan->type, (struct stele_slice){name->text, name->size});
+        name->matches = stele_scan_wants(reading->scan, (struct stele_slice){name->text, name->size});
     }
     *wanted = name->matches;
     return STELE_OK;
@@ -361,7 +361,7 @@ stele_status stele__sqlite_find(struct stele_backend *backend, const struct stel
         code = sqlite3_step(row);
     }
     if (code == SQLITE_ROW)
-        status = stele__sqlite_record(connection, row, 0, &record, error);
+        status = stele__sqlite_found_record(connection, row, wanted, &record, error);
     else if (!row || code != SQLITE_DONE)
         status = stele__sqlite_fail(connection, sqlite3_extended_errcode(connection->db), "find an event", error);
     if (status == STELE_OK && code == SQLITE_ROW)

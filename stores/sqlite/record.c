@@ -5,6 +5,7 @@
 #include "sqlite/sqlite.h"
 
 #include "base/error.h"
+#include "base/text.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -110,6 +111,29 @@ stele_status stele__sqlite_record(struct sqlite_connection *connection, sqlite3_
 
     stele__sqlite_event_numbers(row, stream, &columns);
     return stele__sqlite_event_record(connection, row, &columns, out, error);
+}
+
+static bool has_id(const struct stele_record *record, const struct stele_record *wanted)
+{
+    if (record->id_is_uuid != wanted->id_is_uuid)
+        return false;
+    return wanted->id_is_uuid ? memcmp(record->uuid.bytes, wanted->uuid.bytes, sizeof(wanted->uuid.bytes)) == 0
+                              : stele__slice_equal(record->id, wanted->id);
+}
+
+stele_status stele__sqlite_found_record(struct sqlite_connection *connection, sqlite3_stmt *row,
+                                        const struct stele_record *wanted, struct stele_record *out,
+                                        stele_error **error)
+{
+    const stele_status status = stele__sqlite_record(connection, row, 0, out, error);
+
+    if (status != STELE_OK || has_id(out, wanted))
+        return status;
+    stele__fail(error, STELE_CORRUPT,
+                "%s: the index of event ids is damaged: it leads to another event, at position %" PRIu64,
+                connection->path, out->position);
+    stele__error_add(error, "path", "%s", connection->path);
+    return STELE_CORRUPT;
 }
 
 void stele__sqlite_bind_id(sqlite3_stmt *statement, int place, const struct stele_record *record)

@@ -188,6 +188,11 @@ uint64_t stele__sqlite_type_checksum(int64_t id, uint32_t version, struct stele_
 stele_status stele__sqlite_record(struct sqlite_connection *connection, sqlite3_stmt *row, int64_t stream,
                                   struct stele_record *out, stele_error **error);
 
+/* The same for one that was looked for by its id: STELE_CORRUPT, too, if a damaged index has led to another. */
+stele_status stele__sqlite_found_record(struct sqlite_connection *connection, sqlite3_stmt *row,
+                                        const struct stele_record *wanted, struct stele_record *out,
+                                        stele_error **error);
+
 /* The same in two steps: the numbers, by which a scan decides whether it wants the row, and the rest. */
 void stele__sqlite_event_numbers(sqlite3_stmt *row, int64_t stream, struct sqlite_event_row *out);
 stele_status stele__sqlite_event_record(struct sqlite_connection *connection, sqlite3_stmt *row,

@@ -106,6 +106,35 @@ static void A7_of_threads_creating_a_stream_exactly_one_wins(void **state)
     stele_store_close(store);
 }
 
+/* --- Order ----------------------------------------------------------------------------- */
+
+/* Who follows the head while others write meets all events, in the order in which a later read gives them. */
+static void C1_C6_no_event_comes_at_or_below_a_position_that_was_seen(void **state)
+{
+    static struct contract_seen followed[THREADS * EACH];
+    stele_store *store = contract_open();
+    stele_error *error = NULL;
+    size_t count = 0;
+    size_t done, conflicts;
+
+    (void)state;
+    start_appenders(appenders, store, stele_expect_any());
+    while (count < THREADS * EACH) {
+        const uint64_t last = count ? followed[count - 1].position : 0;
+
+        assert_ok(stele_wait(store, last, 60000, NULL, &error), error);
+        count += contract_read(store, QUERY(.after = last), followed + count, THREADS * EACH - count, NULL);
+    }
+    join_appenders(appenders, &done, &conflicts);
+    assert_int_equal(done, THREADS * EACH);
+    assert_int_equal(contract_read(store, NULL, seen, THREADS * EACH, NULL), THREADS * EACH);
+    for (size_t i = 0; i < THREADS * EACH; i++) {
+        assert_int_equal(followed[i].position, seen[i].position);
+        assert_int_equal(followed[i].number, seen[i].number);
+    }
+    stele_store_close(store);
+}
+
 /* --- A batch is whole to every reader --------------------------------------------------- */
 
 enum { BATCHES = 100, BATCH = 7 };
@@ -183,7 +212,7 @@ static void *wait_for_one(void *context)
     return NULL;
 }
 
-static void waiting_threads_are_woken_by_an_append(void **state)
+static void C6_waiting_threads_are_woken_by_an_append(void **state)
 {
     struct waiter waiters[4];
     stele_store *store = contract_open();
@@ -207,7 +236,8 @@ static void waiting_threads_are_woken_by_an_append(void **state)
 static const struct CMUnitTest tests[] = {
     support_test(A7_threads_appending_at_once_lose_nothing_and_leave_no_gaps),
     support_test(A7_of_threads_creating_a_stream_exactly_one_wins),
+    support_test(C1_C6_no_event_comes_at_or_below_a_position_that_was_seen),
     support_test(A2_a_batch_is_whole_to_every_reader),
-    support_test(waiting_threads_are_woken_by_an_append),
+    support_test(C6_waiting_threads_are_woken_by_an_append),
 };
 CONTRACT_GROUP(contract_thread_group, tests);

@@ -24,6 +24,8 @@ drive bad 'PASS one,FAIL two,' sh -c "$cmocka echo '[  FAILED  ] two'; echo '[  
 drive crash 'PASS one,FAIL two,' sh -c "$cmocka kill -SEGV \$\$"
 drive skipped 'PASS one,SKIP two,' sh -c "$cmocka echo '[  SKIPPED ] two'"
 drive leak 'PASS one,PASS two,FAIL (exit status 23),' sh -c "$cmocka echo '[       OK ] two'; exit 23"
+drive named 'PASS a_FAIL_is_told,' sh -c 'echo "[==========] Running 1 test(s)."; echo "[ RUN      ] a_FAIL_is_told"; echo "[       OK ] a_FAIL_is_told"'
+grep -q '^:global-test-result: PASS$' named.trs || { echo "a test with FAIL in its name failed"; status=1; }
 drive shell 'PASS,' true
 drive shell_bad 'FAIL,' false
 drive shell_skipped 'SKIP,' sh -c 'exit 77'

@@ -181,6 +181,62 @@ static void a_bus_stops_while_events_come_and_the_next_goes_on(void **state)
     stele_store_close(stage.store);
 }
 
+/* --- A handler that does not return --------------------------------------------------------- */
+
+struct gate {
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    bool is_inside, is_open;
+};
+
+static stele_status stay_inside(void *resource, const stele_message *message, stele_context *context)
+{
+    struct gate *gate = resource;
+
+    (void)message;
+    (void)context;
+    pthread_mutex_lock(&gate->mutex);
+    gate->is_inside = true;
+    pthread_cond_broadcast(&gate->changed);
+    while (!gate->is_open)
+        pthread_cond_wait(&gate->changed, &gate->mutex);
+    pthread_mutex_unlock(&gate->mutex);
+    return STELE_OK;
+}
+
+static void B10_stopping_does_not_wait_for_a_handler_that_holds_the_only_thread(void **state)
+{
+    static const struct stele_route stuck = {
+        .name = "stuck", .on = "order.>", .handle = stay_inside, .delivery = STELE_DURABLE};
+    struct log_stage stage = {.store = log_stage_store("memory:")};
+    struct gate gate = {.mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+    uint64_t position = 9;
+    stele_error *error = NULL;
+
+    (void)state;
+    log_stage_begin(&stage, 1);
+    assert_ok(stele_bus_add_route(stage.bus, &stuck, &gate, NULL, &error), error);
+    log_stage_append(stage.store, "order.placed", "1");
+    pthread_mutex_lock(&gate.mutex);
+    while (!gate.is_inside)
+        pthread_cond_wait(&gate.changed, &gate.mutex);
+    pthread_mutex_unlock(&gate.mutex);
+    /* Nobody is there to read this one. */
+    log_stage_append(stage.store, "order.placed", "2");
+    assert_status(STELE_TIMEOUT, stele_bus_stop(stage.bus, 10, NULL, &error), error);
+    assert_ok(stele_checkpoint_read(stage.store, "stuck", &position, &error), error);
+    assert_int_equal(position, 0);
+    pthread_mutex_lock(&gate.mutex);
+    gate.is_open = true;
+    pthread_cond_broadcast(&gate.changed);
+    pthread_mutex_unlock(&gate.mutex);
+    stele_runtime_run_until_idle(stage.runtime);
+    log_stage_end(&stage);
+    assert_ok(stele_checkpoint_read(stage.store, "stuck", &position, &error), error);
+    assert_int_equal(position, 1);
+    stele_store_close(stage.store);
+}
+
 /* --- Letters --------------------------------------------------------------------------------- */
 
 static atomic_bool is_broken;
@@ -238,6 +294,7 @@ int main(void)
         support_test(C6_what_another_handle_commits_is_seen),
         support_test(routes_come_and_go_while_events_come),
         support_test(a_bus_stops_while_events_come_and_the_next_goes_on),
+        support_test(B10_stopping_does_not_wait_for_a_handler_that_holds_the_only_thread),
         support_test(letters_are_buried_and_requeued_on_all_threads),
     };
 

@@ -231,6 +231,25 @@ static void routes_that_make_no_sense_are_errors(void **state)
     assert_refused(&dropping, "partition");
 }
 
+static void what_a_type_cannot_be_called_no_route_is_on(void **state)
+{
+    static const struct stele_route control = {.name = "r", .on = "a.b\n", .handle = fixture_record};
+    static const struct stele_route broken = {.name = "r", .on = "\xff.*", .handle = fixture_record};
+    static const struct stele_route unkeyed = {
+        .name = "r", .on = "x", .delivery = STELE_QUEUED, .partition = "", .handle = fixture_record};
+    char name[STELE_TYPE_MAX + 2];
+    stele_error *error = NULL;
+    const struct stele_route endless = {.name = "r", .on = name, .handle = fixture_record};
+
+    (void)state;
+    memset(name, 'a', sizeof(name) - 1);
+    name[sizeof(name) - 1] = '\0';
+    assert_refused(&control, "route r");
+    assert_refused(&broken, "route r");
+    assert_refused(&unkeyed, "partition");
+    assert_status(STELE_LIMIT, stele_bus_add_route(fixture_bus, &endless, NULL, NULL, &error), error);
+}
+
 static void a_name_is_taken_until_its_route_is_removed(void **state)
 {
     static const struct stele_route route = {.name = "r", .on = "x", .handle = fixture_record};
@@ -284,6 +303,23 @@ static void ORX11_routes_are_removed_during_their_own_call(void **state)
     assert_non_null(strstr(recorded, "stop-b"));
     assert_non_null(strstr(recorded, "stop-c"));
     assert_int_equal(fixture_publish("x"), 0);
+}
+
+static void a_removed_inline_route_is_not_called_any_more_by_who_is_on_the_way(void **state)
+{
+    static const struct stele_route routes[] = {
+        {.name = "a", .on = "x", .handle = remove_all},
+        {.name = "b", .on = "x", .handle = fixture_record},
+        {.name = "c", .on = "x", .handle = fixture_record},
+    };
+
+    (void)state;
+    fixture_add_as(&routes[0], "a");
+    removed_ids[0] = removed_ids[1] = fixture_add_as(&routes[1], "b");
+    removed_ids[2] = 0; /* none */
+    fixture_add_as(&routes[2], "c");
+    fixture_publish("x");
+    assert_string_equal(fixture_recorded(), "a1 c1");
 }
 
 static void NTH04_attach_and_detach_take_effect_for_later_messages(void **state)
@@ -391,8 +427,10 @@ int main(void)
         fixture_test(FWK02_a_condition_compares_a_field_as_text),
         fixture_test(FWK03_a_route_without_interest_is_an_error),
         fixture_test(routes_that_make_no_sense_are_errors),
+        fixture_test(what_a_type_cannot_be_called_no_route_is_on),
         fixture_test(a_name_is_taken_until_its_route_is_removed),
         fixture_test(ORX11_routes_are_removed_during_their_own_call),
+        fixture_test(a_removed_inline_route_is_not_called_any_more_by_who_is_on_the_way),
         fixture_test(NTH04_attach_and_detach_take_effect_for_later_messages),
         fixture_test(NTH05_any_number_of_buses_are_apart),
         fixture_test(KHO09_wrong_arguments_are_errors),

@@ -229,6 +229,7 @@ static void a_cancelled_schedule_publishes_no_more(void **state)
     stele_runtime_advance(stage_runtime, 200 * MS);
     assert_true(stele_schedule_cancel(stage_bus, id));
     assert_false(stele_schedule_cancel(stage_bus, id));
+    assert_false(stele_schedule_cancel(NULL, id));
     stele_runtime_advance(stage_runtime, 1000 * MS);
     assert_int_equal(2, placed.calls);
     id = at(2000 * MS);

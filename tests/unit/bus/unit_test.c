@@ -175,6 +175,24 @@ static void KHO16_the_requester_sees_a_failure_in_the_middle_of_the_chain_at_onc
     stele_error_free(error);
 }
 
+static void NTH10_a_requester_does_not_wait_for_others_once_one_has_failed(void **state)
+{
+    static const struct stele_route held = {
+        .name = "held", .on = "note.*", .handle = fixture_record, .delivery = STELE_QUEUED};
+    static const struct stele_route failing = {
+        .name = "failing", .type = &ask_type, .handle = fixture_break, .delivery = STELE_QUEUED};
+    const struct stele_send_options patient = {.size = sizeof(patient), .timeout_ms = 3600000};
+    stele_message *reply = NULL;
+    stele_error *error = NULL;
+
+    (void)state;
+    fixture_add_as(&held, "h");
+    fixture_add_as(&failing, "f");
+    assert_ok(stele_bus_pause(fixture_bus, "held", &error), error);
+    assert_status(STELE_FAILED, request(&patient, &reply, &error), error);
+    assert_string_equal(fixture_recorded(), "f1");
+}
+
 static void a_request_that_nothing_answers_is_not_found(void **state)
 {
     static const struct stele_route silent = {
@@ -411,6 +429,32 @@ static void the_hop_limit_holds_for_handlers_that_use_the_bus_itself(void **stat
     assert_int_equal(stats.hops_ended, 1);
 }
 
+static stele_status publish_there(void *resource, const stele_message *message, stele_context *context)
+{
+    (void)context;
+    return stele_publish(resource, message, NULL, NULL);
+}
+
+/* They call each other on one stack. */
+static void the_hop_limit_holds_for_two_buses_that_publish_to_each_other(void **state)
+{
+    static const struct stele_route there = {.name = "there", .on = "a", .handle = publish_there};
+    static const struct stele_route back = {.name = "back", .on = "a", .handle = publish_there};
+    struct stele_bus_stats here_stats, there_stats;
+    stele_error *error = NULL;
+    stele_bus *other = NULL;
+
+    (void)state;
+    assert_ok(stele_bus_new(fixture_runtime, NULL, &other, &error), error);
+    fixture_add(&there, other);
+    assert_ok(stele_bus_add_route(other, &back, fixture_bus, NULL, &error), error);
+    fixture_publish("a");
+    stele_bus_get_stats(fixture_bus, &here_stats);
+    stele_bus_get_stats(other, &there_stats);
+    assert_int_equal(here_stats.hops_ended + there_stats.hops_ended, 1);
+    stele_bus_free(other);
+}
+
 static void FWK11_a_cascade_of_depth_1000_is_waited_for(void **state)
 {
     const struct stele_bus_options options = {.size = sizeof(options), .hops = 1000};
@@ -475,6 +519,7 @@ int main(void)
         fixture_test(KHO12_a_request_is_answered),
         fixture_test(KHO12_the_reply_reaches_its_subscribers_too),
         fixture_test(KHO16_the_requester_sees_a_failure_in_the_middle_of_the_chain_at_once),
+        fixture_test(NTH10_a_requester_does_not_wait_for_others_once_one_has_failed),
         fixture_test(a_request_that_nothing_answers_is_not_found),
         fixture_test(a_reply_of_the_wrong_type_is_invalid),
         fixture_test(an_event_can_be_the_answer),
@@ -487,6 +532,7 @@ int main(void)
         fixture_test(FWK13_fail_fast_cancels_the_rest_of_the_unit),
         fixture_test(ping_pong_ends_at_the_hop_limit_that_the_error_names),
         fixture_test(the_hop_limit_holds_for_handlers_that_use_the_bus_itself),
+        fixture_test(the_hop_limit_holds_for_two_buses_that_publish_to_each_other),
         fixture_test(FWK11_a_cascade_of_depth_1000_is_waited_for),
         fixture_test(memory_may_run_out_in_a_request),
     };

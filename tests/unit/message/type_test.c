@@ -317,6 +317,56 @@ static stele_status attempt_check(void *context, stele_error **error)
     return STELE_OK;
 }
 
+/* The type under a parent, both with one field; `kind` is the parent's. */
+static stele_status check_under(enum stele_message_kind kind, struct stele_field inherited, struct stele_field own,
+                                stele_error **error)
+{
+    const struct stele_type parent = {
+        .name = "parent", .version = 1, .kind = kind, .size = 64, .fields = &inherited, .field_count = 1};
+    const struct stele_type type = {.name = "child",
+                                    .version = 1,
+                                    .kind = STELE_EVENT,
+                                    .size = 64,
+                                    .fields = &own,
+                                    .field_count = 1,
+                                    .parent = &parent};
+
+    return stele_type_check(&type, error);
+}
+
+static void a_child_has_the_fields_of_its_parent_alike(void **state)
+{
+    const struct stele_field number = {.name = "number", STELE__K_INT64};
+    const struct stele_field optional = {.name = "number", STELE__D_OPTIONAL(INT64)};
+    const struct stele_field text = {.name = "number", STELE__K_TEXT};
+    const struct stele_field other = {.name = "other", STELE__K_INT64};
+    const struct stele_field wrong = {.name = "number", STELE__K_TEXT, STELE_POSITIVE};
+    stele_error *error = NULL;
+
+    (void)state;
+    assert_ok(check_under(STELE_EVENT, number, number, &error), error);
+    assert_status(STELE_INVALID, check_under(STELE_COMMAND, number, number, &error), error);
+    assert_status(STELE_INVALID, check_under(STELE_EVENT, number, optional, &error), error);
+    assert_status(STELE_INVALID, check_under(STELE_EVENT, number, text, &error), error);
+    assert_status(STELE_INVALID, check_under(STELE_EVENT, wrong, text, &error), error);
+    assert_failure(STELE_INVALID, check_under(STELE_EVENT, number, other, &error), error);
+    assert_string_equal("child", stele_error_get(error, "type"));
+    assert_string_equal("number", stele_error_get(error, "field"));
+    stele_error_free(error);
+}
+
+static void parents_do_not_run_in_a_circle(void **state)
+{
+    struct stele_type first = {.name = "first", .version = 1, .kind = STELE_EVENT};
+    const struct stele_type second = {.name = "second", .version = 1, .kind = STELE_EVENT, .parent = &first};
+    stele_error *error = NULL;
+
+    (void)state;
+    assert_ok(stele_type_check(&second, &error), error);
+    first.parent = &second;
+    assert_status(STELE_INVALID, stele_type_check(&second, &error), error);
+}
+
 static void a_fault_survives_running_out_of_memory(void **state)
 {
     (void)state;
@@ -338,6 +388,8 @@ int main(void)
         support_test(types_nest_64_deep_at_most),
         support_test(a_type_may_contain_itself),
         support_test(a_fault_of_a_nested_type_is_found),
+        support_test(a_child_has_the_fields_of_its_parent_alike),
+        support_test(parents_do_not_run_in_a_circle),
         support_test(a_fault_survives_running_out_of_memory),
     };
 

@@ -1,6 +1,7 @@
 # Unit tests of lib/runtime.
 
 test_programs += \
+	tests/unit/runtime/carrier_test \
 	tests/unit/runtime/descriptor_portable_test \
 	tests/unit/runtime/descriptor_test \
 	tests/unit/runtime/mailbox_test \
@@ -10,6 +11,8 @@ test_programs += \
 	tests/unit/runtime/wait_test \
 	tests/unit/runtime/worker_test
 
+tests_unit_runtime_carrier_test_SOURCES = tests/unit/runtime/carrier_test.c
+tests_unit_runtime_carrier_test_LDADD = $(test_ldadd)
 tests_unit_runtime_descriptor_portable_test_SOURCES = tests/unit/runtime/descriptor_portable_test.c \
 	tests/unit/runtime/descriptor_cases.h
 tests_unit_runtime_descriptor_portable_test_LDADD = $(test_ldadd)

@@ -237,6 +237,70 @@ static void D5_a_flipped_bit_anywhere_is_told_or_harmless(void **state)
     free(file);
 }
 
+/* What an index says is covered by no checksum: event 2 is looked for, and its entry leads to event 3. */
+static void D5_an_index_of_ids_that_leads_elsewhere_is_told(void **state)
+{
+    stele_store *store;
+    stele_message *found = NULL;
+    stele_error *error = NULL;
+    unsigned n = 0;
+
+    (void)state;
+    fixture_make(5);
+    fixture_redirect("event-2", 2, 3);
+    store = fixture_open();
+    assert_status(STELE_CORRUPT, stele_find(store, "event-2", &found, &error), error);
+    assert_status(STELE_CORRUPT, fixture_append(store, "stream-2", 2, &error), error);
+    assert_ok(stele_find(store, "event-3", &found, &error), error);
+    assert_true(fixture_is_right(found, &n));
+    assert_int_equal(n, 3);
+    stele_message_unref(found);
+    stele_store_close(store);
+}
+
+static void assert_no_event_is_found_for_another(unsigned count)
+{
+    stele_store *store = NULL;
+
+    if (fixture_try(STELE_OPEN_READ_ONLY, NULL, &store, NULL) != STELE_OK)
+        return;
+    for (unsigned i = 1; i <= count; i++) {
+        stele_message *found = NULL;
+        char id[24];
+        unsigned n = 0;
+
+        snprintf(id, sizeof(id), "event-%u", i);
+        if (stele_find(store, id, &found, NULL) == STELE_OK) {
+            assert_true(fixture_is_right(found, &n));
+            assert_int_equal(n, i);
+        }
+        stele_message_unref(found);
+    }
+    stele_store_close(store);
+}
+
+/* Where SQLite then looks, it may take the next entry for the one that is asked for. */
+static void D5_a_flipped_bit_in_the_index_of_ids_never_gives_another_event(void **state)
+{
+    enum { EVENTS = 40, PAGE = 4096, HEADER = 8, LEAF_OF_INDEX = 10 };
+    unsigned char *bytes;
+    size_t size, page = PAGE;
+
+    (void)state;
+    fixture_make(EVENTS);
+    bytes = fixture_load(fixture_path(), &size);
+    while (page < size && (bytes[page] != LEAF_OF_INDEX || !memmem(bytes + page, PAGE, "event-40", 8)))
+        page += PAGE;
+    assert_true(page < size);
+    for (size_t bit = 0; bit < (size_t)8 * (HEADER + 2 * EVENTS); bit++) {
+        bytes[page + bit / 8] ^= (unsigned char)(1U << bit % 8);
+        fixture_save(fixture_path(), bytes, size);
+        assert_no_event_is_found_for_another(EVENTS);
+        bytes[page + bit / 8] ^= (unsigned char)(1U << bit % 8);
+    }
+    free(bytes);
+}
+
 static void D5_a_page_of_zeros_or_noise_is_told_or_harmless(void **state)
 {
     enum { EVENTS = 120, PAGE = 4096 };
@@ -332,6 +396,8 @@ int main(void)
         support_test(D5_an_event_that_is_gone_leaves_a_gap_that_is_told),
         support_test(D5_a_stream_without_its_beginning_is_told),
         support_test(D5_a_flipped_bit_anywhere_is_told_or_harmless),
+        support_test(D5_an_index_of_ids_that_leads_elsewhere_is_told),
+        support_test(D5_a_flipped_bit_in_the_index_of_ids_never_gives_another_event),
         support_test(D5_a_page_of_zeros_or_noise_is_told_or_harmless),
         support_test(D5_a_page_in_the_place_of_another_never_brings_events_out_of_order),
     };

@@ -266,6 +266,25 @@ size_t fixture_files(void)
     return count;
 }
 
+void fixture_redirect(const char *text, unsigned char from, unsigned char to)
+{
+    const size_t length = strlen(text);
+    unsigned char *hit = NULL;
+    size_t size;
+    unsigned char *bytes = fixture_load(fixture_path(), &size);
+
+    for (size_t i = 0; i + length < size; i++) {
+        if (memcmp(bytes + i, text, length) != 0 || bytes[i + length] != from)
+            continue;
+        assert_null(hit);
+        hit = bytes + i + length;
+    }
+    assert_non_null(hit);
+    *hit = to;
+    fixture_save(fixture_path(), bytes, size);
+    free(bytes);
+}
+
 void fixture_place(const char *name)
 {
     const char *source = getenv("STELE_SOURCE");

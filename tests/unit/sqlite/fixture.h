@@ -55,6 +55,8 @@ int64_t fixture_sql_number(const char *sql);
 /* The bytes of a file, from malloc(3). */
 unsigned char *fixture_load(const char *path, size_t *size);
 void fixture_save(const char *path, const void *bytes, size_t size);
+/* Change the byte behind the only place in the file where `text` stands before a byte `from`. */
+void fixture_redirect(const char *text, unsigned char from, unsigned char to);
 /* Put a file of tests/fixtures at the path. */
 void fixture_place(const char *name);
 /* "PATH-wal"; static. */

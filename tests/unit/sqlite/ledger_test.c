@@ -131,6 +131,21 @@ static void assert_damaged(const char *sql, const char *id, const char *words)
     support_temp_dir_remove();
 }
 
+static void B7_an_index_that_leads_elsewhere_is_told(void **state)
+{
+    stele_store *store;
+    stele_error *error = NULL;
+
+    (void)state;
+    make_ledger();
+    fixture_redirect("c-2", 2, 3);
+    store = fixture_open();
+    assert_status(STELE_CORRUPT, find(store, "c-2", &error), error);
+    assert_status(STELE_CORRUPT, handle(store, "c-2", 0, NULL, &error), error);
+    assert_ok(find(store, "c-3", &error), error);
+    stele_store_close(store);
+}
+
 static void B7_a_damaged_entry_is_corrupt_and_never_a_new_command(void **state)
 {
     static const char first[] = "entry 1 of the command ledger is damaged";
@@ -401,7 +416,7 @@ static void D3_a_failing_snapshot_poisons_as_an_append_does(void **state)
     (void)state;
     fixture_fill(store, 1, 3);
     fault_vfs_set(&failing_sync);
-    assert_status(STELE_IO, save_snapshot(store, "stream-1", 1, &error), error);
+    assert_status(STELE_UNKNOWN, save_snapshot(store, "stream-1", 1, &error), error);
     fault_vfs_set(NULL);
     assert_status(STELE_IO, fixture_append(store, "stream-1", 4, &error), error);
     assert_status(STELE_IO, save_snapshot(store, "stream-1", 1, &error), error);
@@ -600,6 +615,7 @@ static void bringing_a_file_up_fails_at_any_write_without_harm(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        test(B7_an_index_that_leads_elsewhere_is_told),
         test(B7_a_damaged_entry_is_corrupt_and_never_a_new_command),
         test(B7_a_changed_id_is_found_by_a_check),
         test(R2_plain_sql_cannot_change_what_is_remembered),

@@ -3,6 +3,7 @@
 
 #include "tests/support/fault_vfs.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -83,6 +84,60 @@ static void a_damaged_checkpoint_is_no_place_to_go_on_from(void **state)
     assert_damaged("UPDATE checkpoint SET checksum = checksum - 1");
 }
 
+enum { READERS = 12 };
+
+static const char *reader(unsigned n)
+{
+    static char name[16];
+
+    snprintf(name, sizeof(name), "reader-%u", n);
+    return name;
+}
+
+static void assert_no_readers_position_is_anothers(void)
+{
+    stele_store *store = NULL;
+
+    if (fixture_try(STELE_OPEN_READ_ONLY, NULL, &store, NULL) != STELE_OK)
+        return;
+    for (unsigned n = 1; n <= READERS; n++) {
+        uint64_t position = 0;
+
+        if (stele_checkpoint_read(store, reader(n), &position, NULL) == STELE_OK)
+            assert_int_equal(position, n);
+    }
+    stele_store_close(store);
+}
+
+/* SQLite finds a row whose length was changed under the name of another. */
+static void D5_a_flipped_bit_never_gives_a_reader_the_position_of_another(void **state)
+{
+    enum { ROW = 40 }; /* bytes, at most */
+    stele_store *store;
+    stele_error *error = NULL;
+    unsigned char *bytes;
+    size_t size, end = 0;
+
+    (void)state;
+    fixture_make(READERS);
+    store = fixture_open();
+    for (unsigned n = 1; n <= READERS; n++)
+        assert_ok(stele_checkpoint_write(store, reader(n), STELE_NO_CHECKPOINT, n, &error), error);
+    stele_store_close(store);
+    bytes = fixture_load(fixture_path(), &size);
+    for (size_t i = 0; i + 8 < size; i++)
+        if (memcmp(bytes + i, "reader-1", 8) == 0)
+            end = i + ROW < size ? i + ROW : size;
+    assert_true(end >= READERS * ROW);
+    for (size_t i = end - READERS * ROW; i < end; i++) {
+        bytes[i] ^= 1;
+        fixture_save(fixture_path(), bytes, size);
+        assert_no_readers_position_is_anothers();
+        bytes[i] ^= 1;
+    }
+    free(bytes);
+}
+
 static void C2_a_write_that_fails_moves_nothing(void **state)
 {
     const struct fault fault = {
@@ -99,6 +154,32 @@ static void C2_a_write_that_fails_moves_nothing(void **state)
     fault_vfs_set(NULL);
     assert_ok(read_mailer(store, &position, &error), error);
     assert_int_equal(position, 3);
+    stele_store_close(store);
+}
+
+static void D3_a_write_cut_short_by_a_failed_sync_is_in_doubt(void **state)
+{
+    const struct fault fault = {
+        .operations = FAULT_SYNC, .files = FAULT_LOG, .number = 1, .after = true, .code = SQLITE_IOERR_FSYNC};
+    stele_store *store = fixture_open();
+    uint64_t position = 0;
+    stele_error *error = NULL;
+
+    (void)state;
+    fixture_fill(store, 1, 5);
+    assert_ok(stele_checkpoint_write(store, "mailer", STELE_NO_CHECKPOINT, 3, &error), error);
+    fault_vfs_set(&fault);
+    assert_failure(STELE_UNKNOWN, stele_checkpoint_write(store, "mailer", 3, 5, &error), error);
+    assert_message(error, "open the store again to see");
+    assert_non_null(stele_error_get(error, "path"));
+    stele_error_free(error);
+    error = NULL;
+    fault_vfs_set(NULL);
+    stele_store_close(store);
+    /* The bytes were there before the sync said that it had failed. */
+    store = fixture_open();
+    assert_ok(read_mailer(store, &position, &error), error);
+    assert_int_equal(position, 5);
     stele_store_close(store);
 }
 
@@ -241,7 +322,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         test(a_damaged_checkpoint_is_no_place_to_go_on_from),
+        test(D5_a_flipped_bit_never_gives_a_reader_the_position_of_another),
         test(C2_a_write_that_fails_moves_nothing),
+        test(D3_a_write_cut_short_by_a_failed_sync_is_in_doubt),
         test(checkpoints_are_read_but_not_written_in_a_store_opened_for_reading),
         test(a_file_of_format_2_is_brought_up_when_it_is_opened_for_writing),
         test(a_file_of_format_2_is_read_as_it_is),
