@@ -226,7 +226,7 @@ void stele__call_settle_plain(struct stele__context *context, stele_status statu
 /* What is known of an attempt. */
 struct attempt {
     struct stele__context *context;
-    struct stele_call call;
+    struct stele_call call; /* with has_chain */
     bool has_chain;
     bool is_told; /* the unit, by the watch */
     int64_t duration;
@@ -425,9 +425,12 @@ static struct stele__result run(struct attempt *attempt)
 
 struct stele__result stele__call_once(struct stele__context *context)
 {
-    struct attempt attempt = {.context = context};
     struct stele__result result;
+    struct attempt attempt;
 
+    attempt.context = context;
+    attempt.is_told = false;
+    attempt.duration = 0;
     if (stele__is_seen(context->bus, STELE_SEEN_ALL))
         context->call = atomic_fetch_add_explicit(&context->bus->calls, 1, memory_order_relaxed) + 1;
     attempt.has_chain = context->item->chain.count > 0;

@@ -139,6 +139,8 @@ stele_status stele_context_read(stele_context *ticket, const struct stele_type *
             return STELE_OK;
         }
     }
+    if (!context->arena.block)
+        stele__arena_init_on(&context->arena, context->first, sizeof(context->first));
     read = stele__arena_alloc(&context->arena, sizeof(*read));
     if (read)
         read->payload = stele__arena_alloc(&context->arena, type->size);
@@ -156,81 +158,27 @@ stele_status stele_context_read(stele_context *ticket, const struct stele_type *
 
 /* --- Building what is published ------------------------------------------------------------------ */
 
-static bool has_extension(const struct stele_extension *extensions, size_t count, const char *name)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(extensions[i].name, name) == 0)
-            return true;
-    }
-    return false;
-}
-
-static size_t count_extensions(const stele_message *cause)
-{
-    struct stele_extension extension;
-    struct stele__meta meta;
-    size_t count = 0;
-
-    if (cause->meta.size == 0)
-        return 0;
-    stele__meta_read(cause->meta, &meta);
-    while (stele__extension_next(&meta.extensions, &extension))
-        count++;
-    return count;
-}
-
-/* The extensions of the options, then those of the cause that they do not set; *memory is for `options`. */
-static stele_status inherit(const stele_message *cause, struct stele_message_options *options,
-                            struct stele_extension **memory, size_t *allocated, stele_error **error)
-{
-    const size_t inherited = count_extensions(cause);
-    const size_t own = options->extension_count;
-    struct stele__meta meta;
-    size_t count = own;
-
-    *allocated = (own + inherited) * sizeof(**memory);
-    if (inherited == 0)
-        return STELE_OK;
-    *memory = stele__alloc(*allocated);
-    if (!*memory)
-        return stele__fail_memory(error);
-    if (own)
-        memcpy(*memory, options->extensions, own * sizeof(**memory));
-    stele__meta_read(cause->meta, &meta);
-    while (stele__extension_next(&meta.extensions, &(*memory)[count])) {
-        if (!has_extension(options->extensions, own, (*memory)[count].name))
-            count++;
-        if (count == own + inherited)
-            break;
-    }
-    options->extensions = *memory;
-    options->extension_count = count;
-    return STELE_OK;
-}
-
 /* Fill in what the bus gives a message. */
 struct stele__envelope_draft {
     struct stele_message_options options;
-    struct stele_extension *extensions;
-    size_t allocated;
     char id[STELE_UUID_TEXT_SIZE];
     char traceparent[STELE__TRACEPARENT_SIZE];
 };
 
-static stele_status draft_envelope(stele_bus *bus, const struct stele_message_options *given,
-                                   const stele_message *cause, struct stele__envelope_draft *draft, stele_error **error)
+static void draft_envelope(stele_bus *bus, const struct stele_message_options *given, const stele_message *cause,
+                           struct stele__envelope_draft *draft)
 {
+    static const struct stele_message_options no_options;
     struct stele_message_options *options = &draft->options;
 
-    memset(draft, 0, sizeof(*draft));
-    if (given)
-        *options = *given;
+    *options = given ? *given : no_options;
     options->size = sizeof(*options);
     if (!options->cause)
         options->cause = cause;
     if (!options->source)
         options->source = bus->source;
-    if (!options->has_time) {
+    /* A new message reads the system's clock itself, once for its time and its id. */
+    if (!options->has_time && stele_runtime_clock(bus->runtime) != stele_clock_system()) {
         options->has_time = true;
         options->time = stele__runtime_now(bus->runtime);
     }
@@ -244,7 +192,6 @@ static stele_status draft_envelope(stele_bus *bus, const struct stele_message_op
     if (!options->traceparent && stele__current && stele__current->message == options->cause &&
         stele__span_traceparent(bus->observers, options->cause, stele__current->call, draft->traceparent))
         options->traceparent = draft->traceparent;
-    return options->cause ? inherit(options->cause, options, &draft->extensions, &draft->allocated, error) : STELE_OK;
 }
 
 stele_status stele__bus_message(stele_bus *bus, const struct stele_type *type, const void *payload,
@@ -256,11 +203,8 @@ stele_status stele__bus_message(stele_bus *bus, const struct stele_type *type, c
 
     if (status != STELE_OK)
         return status;
-    status = draft_envelope(bus, options, cause, &draft, error);
-    if (status == STELE_OK)
-        status = stele_message_new(type, payload, &draft.options, out, error);
-    stele__free(draft.extensions, draft.allocated);
-    return status;
+    draft_envelope(bus, options, cause, &draft);
+    return stele__message_follow(type, payload, &draft.options, out, error);
 }
 
 /* --- Publishing -------------------------------------------------------------------------------------- */

@@ -214,7 +214,10 @@ static inline bool stele__unit_is_cancelled(const struct stele_unit *unit)
 
 /* --- Contexts (context.c) ------------------------------------------------------------------ */
 
-enum { STELE__EMISSIONS_FEW = 8 };
+enum {
+    STELE__EMISSIONS_FEW = 8,
+    STELE__CONTEXT_ARENA = 512 /* bytes that most payloads fit into, decoded */
+};
 
 /* What the library keeps for the calls of one message's handlers, one after the other. Handlers do not get its address,
  * but a ticket of their call: see context.c. */
@@ -236,6 +239,7 @@ struct stele__context {
     const char *text;       /* of the failure, in the arena; NULL: none */
     struct stele__read *reads;
     struct stele_arena arena;
+    _Alignas(max_align_t) char first[STELE__CONTEXT_ARENA]; /* the arena's, once a payload is read */
     stele_message **emitted;
     size_t emitted_count;
     size_t emitted_capacity;
