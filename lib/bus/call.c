@@ -5,7 +5,7 @@
  *     │                    │ failed
  *     │                    └─► FAILED ──PROCEED──► DONE ─► policy, unit of work, "TYPE.error"
  *     │                          │ SKIP, FALLBACK ─► DONE ─► a success after all
- *     │                          └ RETRY ─► DONE ─► later, its attempt counted
+ *     │                          └ RETRY ─► DONE ─► later, its attempt counted; as PROCEED if there is no time for it
  *     ├ SKIP, FALLBACK: a success without a call     ├ RETRY: later, the attempt not counted
  *     └ FAIL: a failure that nobody is asked about again
  *
@@ -390,6 +390,17 @@ static struct stele__result recover(struct attempt *attempt, stele_status status
     }
 }
 
+/* True if whoever calls, or the mailbox, can still wait so long and call again. */
+static bool is_time_left(const struct stele__context *context, int64_t delay)
+{
+    const struct stele__route *route = context->item->route;
+    const struct stele_unit *unit = context->unit;
+
+    if (stele__unit_is_cancelled(unit) || is_stopping(context->bus) || atomic_load(&route->is_removed))
+        return false;
+    return route->box || !unit || unit->deadline - stele__runtime_monotonic(context->bus->runtime) > delay;
+}
+
 static struct stele__result fail_call(struct attempt *attempt, stele_status status)
 {
     struct stele__context *context = attempt->context;
@@ -402,6 +413,8 @@ static struct stele__result fail_call(struct attempt *attempt, stele_status stat
         answer = stele__chain_ask(chain_of(attempt), STELE_AT_FAILED, &attempt->call);
     }
     tell_done(attempt, status);
+    if (answer.signal == STELE_RETRY_LATER && !is_time_left(context, answer.delay))
+        answer = stele_proceed();
     if (answer.signal != STELE_PROCEED)
         return recover(attempt, status, answer);
     stele__see(context, STELE_SEEN_FAILED, status, text_of(context, status), attempt->duration, 0);
@@ -452,19 +465,17 @@ struct stele__result stele__call_once(struct stele__context *context)
 static bool pass(const struct stele__context *context, int64_t delay)
 {
     stele_bus *bus = context->bus;
-    const int64_t now = stele__runtime_monotonic(bus->runtime);
     const struct stele_clock *clock = stele_runtime_clock(bus->runtime);
 
-    if (stele__unit_is_cancelled(context->unit) || is_stopping(bus) ||
-        (context->unit && context->unit->deadline - now <= delay))
+    if (!is_time_left(context, delay))
         return false;
     if (delay <= 0)
         return true;
     if (stele_runtime_is_simulated(bus->runtime))
         clock->pause(clock->context, delay);
     else
-        stele__runtime_wait(bus->runtime, &bus->stopped, now + delay);
-    return !stele__unit_is_cancelled(context->unit) && !is_stopping(bus);
+        stele__runtime_wait(bus->runtime, &bus->stopped, stele__runtime_monotonic(bus->runtime) + delay);
+    return is_time_left(context, 0);
 }
 
 void stele__call_inline(struct stele__context *context)
@@ -488,6 +499,7 @@ enum stele__verdict stele__call_give_up(struct stele__context *context, stele_st
 {
     static const char text[] = "there was no time left to try again";
 
+    context->call = 0; /* that one has ended: there is none for this */
     stele__see(context, STELE_SEEN_FAILED, status, text, 0, 0);
     return fail(context, status, text, false);
 }

@@ -242,13 +242,14 @@ static struct stele__result call(struct stele__delivery *delivery)
 }
 
 /* It was to be called again, and cannot be. */
-static void give_up(struct stele__delivery *delivery, stele_status status)
+static void give_up(const struct stele__delivery *delivery, const struct stele__result *result)
 {
     struct stele__context context;
     struct stele__item item;
 
     enter_context(delivery, &item, &context);
-    stele__call_give_up(&context, status);
+    context.attempt -= result->verdict == STELE__LATER; /* it is counted for the call that does not come */
+    stele__call_give_up(&context, result->status == STELE_OK ? STELE_CANCELLED : result->status);
     leave_context(&context);
 }
 
@@ -278,7 +279,7 @@ static bool attempt(struct stele__delivery *delivery, stele_status *status)
         is_held = hold_delivery(delivery, &result);
     }
     if (!is_held && (result.verdict == STELE__LATER || result.verdict == STELE__BACK_OFF))
-        give_up(delivery, result.status == STELE_OK ? STELE_CANCELLED : result.status);
+        give_up(delivery, &result);
     *status = result.status;
     stele__read_end(bus, reading);
     return is_held;
