@@ -393,6 +393,10 @@ static bool is_quiet(const stele_bus *bus, const struct own_work *own)
         if (deliveries_of(route_at(bus, i), own) > 0)
             return false;
     }
+    for (const struct stele__route *route = bus->leaving; route; route = route->next_leaving) {
+        if (deliveries_of(route, own) > 0)
+            return false;
+    }
     return true;
 }
 

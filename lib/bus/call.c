@@ -79,7 +79,7 @@ static void drop_watch(struct watch *watch)
         return;
     pthread_mutex_destroy(&watch->mutex);
     stele_message_unref(watch->message);
-    stele__unit_unref(watch->unit);
+    stele__unit_drop(watch->unit);
     stele__free(watch, sizeof(*watch));
 }
 

@@ -57,7 +57,10 @@ struct stele__route {
     struct stele__route_counts counts;
     _Atomic(struct stele__last_error *) last; /* its text; NULL: it never failed */
     struct stele__measured *measured;         /* of a bus that measures */
-    struct stele__route *next_removed;        /* given back with the same table; guarded by the bus */
+    struct stele__route *next_removed;        /* given back with the same table; guarded by the bus, as what follows */
+    struct stele__route *next_leaving;
+    bool is_leaving; /* removed, and the bus waits for its deliveries */
+    bool is_left;    /* it gets no more of them */
 };
 
 #define STELE__ROUTE_KNOWN (UINT64_C(1) << 32)
@@ -189,6 +192,8 @@ struct stele_unit *stele__unit_new(stele_bus *bus, int64_t deadline);
 int64_t stele__unit_deadline(stele_bus *bus, const struct stele_send_options *options);
 void stele__unit_free_spare(stele_bus *bus);
 void stele__unit_unref(struct stele_unit *unit);
+/* The same by one whom the bus does not wait for. */
+void stele__unit_drop(struct stele_unit *unit);
 static inline void stele__unit_join(struct stele_unit *unit)
 {
     atomic_fetch_add_explicit(&unit->references, 1, memory_order_relaxed);
@@ -458,8 +463,9 @@ struct stele_bus {
     uint64_t next_id;
     uint64_t next_place;
     struct stele__table *retired;
-    struct stele_unit *waiting; /* units that somebody waits for */
-    bool is_ending;             /* a second stop ends the first one's wait */
+    struct stele__route *leaving; /* removed, with deliveries under way */
+    struct stele_unit *waiting;   /* units that somebody waits for */
+    bool is_ending;               /* a second stop ends the first one's wait */
     bool is_stopped;
     struct stele__signal stopped;  /* set when it is */
     struct stele__signal progress; /* something ended while the bus is stopping */

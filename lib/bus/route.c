@@ -487,8 +487,25 @@ static struct stele__route *delist(stele_bus *bus, stele_route_id id)
     stele__map_remove(&bus->names, stele__slice(route->table->name));
     stele__route_ref(route);
     atomic_store(&route->is_removed, true);
+    atomic_fetch_or(&route->references, STELE__ATTENTION);
+    route->is_leaving = true;
+    route->next_leaving = bus->leaving;
+    bus->leaving = route;
     stele__table_remove(bus, route);
     return route;
+}
+
+/* Under the mutex: a removed route's deliveries are done. */
+static void forget(stele_bus *bus, struct stele__route *route)
+{
+    struct stele__route **place = &bus->leaving;
+
+    if (!route->is_leaving || !route->is_left || stele__route_deliveries(route) > 0)
+        return;
+    while (*place != route)
+        place = &(*place)->next_leaving;
+    *place = route->next_leaving;
+    route->is_leaving = false;
 }
 
 bool stele_bus_remove_route(stele_bus *bus, stele_route_id id)
@@ -509,6 +526,10 @@ bool stele_bus_remove_route(stele_bus *bus, stele_route_id id)
         stele__follower_remove(atomic_load(&bus->follower), route);
     if (route->box && !route->aggregate)
         stele__box_close(route->box, STELE_CANCELLED);
+    pthread_mutex_lock(&bus->mutex);
+    route->is_left = true;
+    forget(bus, route);
+    pthread_mutex_unlock(&bus->mutex);
     stele__route_release(route, STELE__ROUTE_KNOWN);
     stele__table_reclaim(bus);
     return true;
@@ -540,11 +561,14 @@ void stele__route_release(struct stele__route *route, uint64_t amount)
 {
     uint64_t left;
 
-    if (!release_quietly(route, amount, &left)) {
+    if (amount == STELE__ROUTE_KNOWN) {
+        left = atomic_fetch_sub(&route->references, amount) - amount; /* tables may be freed behind the bus */
+    } else if (!release_quietly(route, amount, &left)) {
         stele_bus *bus = route->bus;
 
         pthread_mutex_lock(&bus->mutex);
         left = atomic_fetch_sub(&route->references, amount) - amount;
+        forget(bus, route);
         stele__signal_set(&bus->progress);
         pthread_mutex_unlock(&bus->mutex);
     }

@@ -127,6 +127,14 @@ void stele__unit_unref(struct stele_unit *unit)
         retire(unit);
 }
 
+void stele__unit_drop(struct stele_unit *unit)
+{
+    if (!unit || atomic_fetch_sub_explicit(&unit->references, 1, memory_order_acq_rel) > 1)
+        return;
+    clear(unit);
+    free_unit(unit);
+}
+
 void stele__unit_leave(struct stele_unit *unit)
 {
     if (!unit)

@@ -332,6 +332,56 @@ static void *publish_until_refused(void *context)
     return NULL;
 }
 
+static void deliver_one(void)
+{
+    stele_message *message = fixture_event("x");
+
+    stele_deliver(fixture_bus, message, NULL, NULL, NULL);
+    stele_message_unref(message);
+}
+
+/* Who delivers may be back before the thread that handled has left the route, and with it the bus. */
+static void a_bus_is_freed_behind_what_a_removed_route_does(void **state)
+{
+    static const struct stele_route queued = {
+        .name = "queued", .on = "x", .handle = touch, .delivery = STELE_QUEUED, .stop = count_stop};
+
+    (void)state;
+    atomic_store(&stops, 0);
+    for (int round = 0; round < 3000; round++) {
+        const stele_route_id id = fixture_add(&queued, NULL);
+
+        deliver_one();
+        assert_true(stele_bus_remove_route(fixture_bus, id));
+        fixture_renew(NULL);
+    }
+    stele_runtime_run_until_idle(fixture_runtime);
+    assert_int_equal(atomic_load(&stops), 3000);
+}
+
+static stele_status overrun(void *resource, const stele_message *message, stele_context *context)
+{
+    (void)resource;
+    (void)message;
+    while (!stele_context_is_cancelled(context))
+        continue;
+    return STELE_OK;
+}
+
+/* The timer that tells of an overrun may still be at it. */
+static void a_bus_is_freed_behind_a_call_that_overran(void **state)
+{
+    static const struct stele_route slow = {
+        .name = "slow", .on = "x", .handle = overrun, .delivery = STELE_QUEUED, .timeout_ms = 1};
+
+    (void)state;
+    for (int round = 0; round < 300; round++) {
+        fixture_add(&slow, NULL);
+        deliver_one();
+        fixture_renew(NULL);
+    }
+}
+
 /* What comes while its mailboxes are closed must find none to stay in. */
 static void a_paused_route_is_removed_while_others_publish_to_its_partitions(void **state)
 {
@@ -390,6 +440,8 @@ int main(void)
         fixture_thread_test(routes_come_and_go_while_others_publish),
         fixture_thread_test(B4_others_go_on_while_a_handler_hangs),
         fixture_thread_test(B10_who_waits_is_answered_when_the_bus_stops),
+        fixture_thread_test(a_bus_is_freed_behind_what_a_removed_route_does),
+        fixture_thread_test(a_bus_is_freed_behind_a_call_that_overran),
         fixture_thread_test(a_paused_route_is_removed_while_others_publish_to_its_partitions),
         fixture_thread_test(the_bus_is_freed_behind_the_last_of_many),
     };
