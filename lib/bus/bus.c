@@ -342,41 +342,30 @@ stele_status stele_bus_resume(stele_bus *bus, const char *route, stele_error **e
 
 /* --- Stopping --------------------------------------------------------------------------------------------------- */
 
-/* What this thread itself has under way on the bus. */
-struct own_work {
-    bool is_reading;
-    const struct stele__route *routes[8]; /* it is in handlers of these */
-    size_t count;
-};
+/* Below, `own` is the innermost of the calls that this thread is in, NULL for none: they are not waited for. */
 
-static void find_own_work(const stele_bus *bus, struct own_work *own)
+static uint32_t own_readers(const stele_bus *bus, const struct stele__context *own)
 {
-    memset(own, 0, sizeof(*own));
-    for (const struct stele__context *context = stele__current; context; context = context->outer) {
-        if (context->bus != bus)
-            continue;
-        own->is_reading = true;
-        if (context->item && own->count < sizeof(own->routes) / sizeof(own->routes[0]))
-            own->routes[own->count++] = context->item->route;
-    }
+    while (own && own->bus != bus)
+        own = own->outer;
+    return own ? 1 : 0;
 }
 
-static uint32_t deliveries_of(const struct stele__route *route, const struct own_work *own)
+static uint32_t own_calls(const struct stele__route *route, const struct stele__context *own)
 {
-    uint32_t deliveries = stele__route_deliveries(route);
+    uint32_t calls = 0;
 
-    for (size_t i = 0; i < own->count && deliveries > 0; i++)
-        deliveries -= own->routes[i] == route;
-    return deliveries;
+    for (; own; own = own->outer)
+        calls += own->bus == route->bus && own->item && own->item->route == route;
+    return calls;
 }
 
-static bool is_own(const struct stele__route *route, const struct own_work *own)
+static uint32_t deliveries_of(const struct stele__route *route, const struct stele__context *own)
 {
-    for (size_t i = 0; i < own->count; i++) {
-        if (own->routes[i] == route)
-            return true;
-    }
-    return false;
+    const uint32_t deliveries = stele__route_deliveries(route);
+    const uint32_t calls = own_calls(route, own);
+
+    return deliveries > calls ? deliveries - calls : 0;
 }
 
 static struct stele__route *route_at(const stele_bus *bus, size_t index)
@@ -385,9 +374,9 @@ static struct stele__route *route_at(const stele_bus *bus, size_t index)
 }
 
 /* Under the mutex. */
-static bool is_quiet(const stele_bus *bus, const struct own_work *own)
+static bool is_quiet(const stele_bus *bus, const struct stele__context *own)
 {
-    if (stele__readers(bus) > (own->is_reading ? 1u : 0u))
+    if (stele__readers(bus) > own_readers(bus, own))
         return false;
     for (size_t i = 0; i < bus->routes.count; i++) {
         if (deliveries_of(route_at(bus, i), own) > 0)
@@ -400,7 +389,7 @@ static bool is_quiet(const stele_bus *bus, const struct own_work *own)
     return true;
 }
 
-static void wait_until_quiet(stele_bus *bus, const struct own_work *own, int64_t deadline)
+static void wait_until_quiet(stele_bus *bus, const struct stele__context *own, int64_t deadline)
 {
     bool goes_on = true;
 
@@ -448,7 +437,7 @@ static void add_name(struct stele_stopped *stopped, const char *name)
 }
 
 /* Close the mailboxes, and call `stop` where nothing runs any more: in reverse order of adding. */
-static void close_routes(stele_bus *bus, const struct own_work *own, struct stele_stopped *stopped)
+static void close_routes(stele_bus *bus, const struct stele__context *own, struct stele_stopped *stopped)
 {
     for (size_t i = 0; i < bus->routes.count; i++) {
         struct stele__route *route = route_at(bus, i);
@@ -464,12 +453,13 @@ static void close_routes(stele_bus *bus, const struct own_work *own, struct stel
     for (size_t i = bus->routes.count; i-- > 0;) {
         struct stele__route *route = route_at(bus, i);
         const uint32_t running = deliveries_of(route, own);
-        const bool may_run = !route->box && !is_own(route, own) && atomic_load(&route->counts.running) > 0;
+        const bool is_own = own_calls(route, own) > 0;
+        const bool may_run = !route->box && !is_own && atomic_load(&route->counts.running) > 0;
 
         if (running || may_run) {
             stopped->running += running ? running : atomic_load(&route->counts.running);
             add_name(stopped, route->table->name);
-        } else if (!is_own(route, own)) {
+        } else if (!is_own) {
             stele__route_call_stop(route);
         }
     }
@@ -499,7 +489,7 @@ static stele_status report(const struct stele_stopped *stopped, struct stele_sto
 stele_status stele_bus_stop(stele_bus *bus, uint32_t timeout_ms, struct stele_stopped *out, stele_error **error)
 {
     struct stele_stopped stopped = {0};
-    struct own_work own;
+    const struct stele__context *own = stele__current;
     int64_t deadline;
 
     if (!bus)
@@ -510,14 +500,13 @@ stele_status stele_bus_stop(stele_bus *bus, uint32_t timeout_ms, struct stele_st
     stele__schedules_stop(bus->schedules);
     if (stele__bus_follower(bus))
         stele__follower_stop(stele__bus_follower(bus));
-    find_own_work(bus, &own);
     if (timeout_ms)
-        wait_until_quiet(bus, &own, deadline);
+        wait_until_quiet(bus, own, deadline);
     close_bus(bus);
-    close_routes(bus, &own, &stopped);
+    close_routes(bus, own, &stopped);
     pthread_mutex_lock(&bus->mutex);
-    if (stele__readers(bus) > (own.is_reading ? 1u : 0u) && stopped.running == 0)
-        stopped.running = stele__readers(bus) - (own.is_reading ? 1u : 0u);
+    if (stele__readers(bus) > own_readers(bus, own) && stopped.running == 0)
+        stopped.running = stele__readers(bus) - own_readers(bus, own);
     stele__units_shut_down(bus);
     pthread_mutex_unlock(&bus->mutex);
     stele__observers_stop(bus->observers, timeout_ms);
@@ -526,7 +515,6 @@ stele_status stele_bus_stop(stele_bus *bus, uint32_t timeout_ms, struct stele_st
 
 void stele_bus_free(stele_bus *bus)
 {
-    struct own_work nothing = {0};
     bool is_quiet_now;
     bool is_drained;
 
@@ -538,9 +526,9 @@ void stele_bus_free(stele_bus *bus)
     bus->is_ending = false;
     pthread_mutex_unlock(&bus->mutex);
     /* Who was told of a result may be here before the thread that told it has left the bus. */
-    wait_until_quiet(bus, &nothing, stele__runtime_monotonic(bus->runtime) + LEAVE_MS * STELE__NANOS_PER_MILLISECOND);
+    wait_until_quiet(bus, NULL, stele__runtime_monotonic(bus->runtime) + LEAVE_MS * STELE__NANOS_PER_MILLISECOND);
     pthread_mutex_lock(&bus->mutex);
-    is_quiet_now = is_drained && is_quiet(bus, &nothing);
+    is_quiet_now = is_drained && is_quiet(bus, NULL);
     pthread_mutex_unlock(&bus->mutex);
     if (is_quiet_now)
         free_bus(bus);

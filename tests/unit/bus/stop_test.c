@@ -117,6 +117,52 @@ static void a_handler_may_stop_its_bus(void **state)
     assert_string_equal(fixture_recorded(), "stop-q");
 }
 
+/* Twelve calls on one stack: each waits for the next, the last one stops the bus. */
+static stele_status go_deeper(void *resource, const stele_message *message, stele_context *context)
+{
+    const size_t depth = *(size_t *)resource;
+    char name[8];
+    stele_message *next = NULL;
+    stele_error *error = NULL;
+    stele_status status;
+
+    if (depth == 12)
+        return stop_inside(resource, message, context);
+    snprintf(name, sizeof(name), "d%zu", depth + 1);
+    next = fixture_event(name);
+    status = stele_deliver(stele_context_bus(context), next, NULL, NULL, &error);
+    stele_error_free(error);
+    stele_message_unref(next);
+    return status;
+}
+
+static void a_handler_deep_in_others_may_stop_its_bus(void **state)
+{
+    static struct stele_route routes[12];
+    static char names[12][8];
+    static size_t depths[12];
+    stele_runtime *runtime = NULL;
+    stele_message *first_message = fixture_event("d1");
+    stele_error *error = NULL;
+    stele_bus *bus = NULL;
+
+    (void)state;
+    assert_ok(stele_runtime_new(0, NULL, &runtime, &error), error);
+    assert_ok(stele_bus_new(runtime, NULL, &bus, &error), error);
+    for (size_t i = 0; i < 12; i++) {
+        depths[i] = i + 1;
+        snprintf(names[i], sizeof(names[i]), "d%zu", i + 1);
+        routes[i] =
+            (struct stele_route){.name = names[i], .on = names[i], .handle = go_deeper, .delivery = STELE_QUEUED};
+        assert_ok(stele_bus_add_route(bus, &routes[i], &depths[i], NULL, &error), error);
+    }
+    assert_ok(stele_deliver(bus, first_message, NULL, NULL, &error), error);
+    assert_string_equal(fixture_recorded(), "OK");
+    stele_message_unref(first_message);
+    stele_bus_free(bus);
+    stele_runtime_free(runtime);
+}
+
 static void stop_seeing(void *context, const struct stele_observation *seen)
 {
     stele_error *error = NULL;
@@ -173,6 +219,7 @@ int main(void)
         fixture_test(B10_nothing_is_taken_after_the_stop),
         fixture_test(B10_what_was_not_done_is_reported_and_told),
         fixture_test(a_handler_may_stop_its_bus),
+        fixture_test(a_handler_deep_in_others_may_stop_its_bus),
         fixture_test(an_observer_may_stop_its_bus),
         fixture_test(a_route_that_waits_for_a_retry_is_discarded),
     };
