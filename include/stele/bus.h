@@ -437,6 +437,24 @@ STELE_API stele_status stele_unit_next(stele_unit *unit, stele_message **out, st
 STELE_API void stele_unit_cancel(stele_unit *unit);
 STELE_API stele_status stele_unit_end(stele_unit *unit, struct stele_unit_outcome *outcome, stele_error **error);
 
+/* --- Phases ------------------------------------------------------------------------ */
+
+/* The payload of a phase: for handlers that collect, and give what they have when all is quiet. */
+#define STELE_PHASE(FIELD, T) FIELD(T, UINT64, number, STELE_POSITIVE)
+STELE_API extern const struct stele_type stele_phase_type; /* the event "stele.phase" */
+STELE_DECLARE(stele_phase, STELE_PHASE);
+
+/*
+ * Publish phases until nothing comes of them: phase 1 and all that it causes,
+ * phase 2, and so on, each a unit of work of its own, until one causes no further
+ * message. What others publish meanwhile is not waited for and does not count.
+ * `*phases` (may be NULL) is the number of the last one. STELE_LIMIT after `most`
+ * phases (default, with 0: 1000) that all caused something; otherwise as
+ * stele_deliver(), whose options these are.
+ */
+STELE_API stele_status stele_run_phases(stele_bus *bus, uint64_t most, const struct stele_send_options *options,
+                                        uint64_t *phases, stele_error **error);
+
 /* --- Failures as messages -------------------------------------------------------- */
 
 /* The payload of "TYPE.error", published when a handler of TYPE has failed for good. At most STELE_ERRORS_MAX of them

@@ -42,6 +42,7 @@ libstele_core_la_SOURCES += \
 	lib/bus/observe.c \
 	lib/bus/observers.c \
 	lib/bus/observers.h \
+	lib/bus/phases.c \
 	lib/bus/place.c \
 	lib/bus/place.h \
 	lib/bus/publish.c \
