@@ -32,6 +32,10 @@ bench_programs += bench/growth
 bench_growth_SOURCES = bench/growth.c $(bench_bare) $(bench_common)
 bench_growth_LDADD = libstele.la $(SQLITE_LIBS)
 
+bench_programs += bench/views
+bench_views_SOURCES = bench/views.c $(bench_common)
+bench_views_LDADD = libstele.la $(SQLITE_LIBS)
+
 # Reaches into the base for what it compares with.
 bench_programs += bench/bus
 bench_bus_SOURCES = bench/bus.c $(bench_common)

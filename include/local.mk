@@ -24,7 +24,8 @@ stele_HEADERS = \
 	include/stele/runtime.h \
 	include/stele/store.h \
 	include/stele/type.h \
-	include/stele/uuid.h
+	include/stele/uuid.h \
+	include/stele/view.h
 
 stelespidir = $(includedir)/stele/spi
 stelespi_HEADERS = \

@@ -25,5 +25,6 @@
 #include <stele/store.h>
 #include <stele/type.h>
 #include <stele/uuid.h>
+#include <stele/view.h>
 
 #endif
