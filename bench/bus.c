@@ -36,6 +36,7 @@ enum {
     LETTERS_EACH = 50000,
     ROUND_TRIPS_ASLEEP = 3000,
     ROUND_TRIPS_AWAKE = 100000,
+    PAUSE_ASLEEP = 200000, /* nanoseconds in which whoever spins falls asleep */
     INTERCEPTORS = 100,
     OBSERVERS = 50,
     ROUTES = 1000,
@@ -488,15 +489,19 @@ static void *return_pings(void *context)
 
 static double futex_ping_pong(void *context)
 {
+    const struct stele_clock *clock = stele_clock_system();
     struct ping_pong game = {.trips = ROUND_TRIPS_ASLEEP};
     pthread_t peer;
-    double since;
+    double spent = 0;
 
     (void)context;
     must(stele__futex_init(&game.ping) && stele__futex_init(&game.pong) ? STELE_OK : STELE_IO, NULL);
     start_all(&peer, 1, return_pings, &game);
-    since = bench_seconds();
     for (unsigned i = 0; i < game.trips; i++) {
+        double since;
+
+        clock->pause(clock->context, PAUSE_ASLEEP);
+        since = bench_seconds();
         atomic_store(&game.turn, 2 * i + 1);
         stele__futex_wake(&game.ping);
         for (;;) {
@@ -506,12 +511,12 @@ static double futex_ping_pong(void *context)
                 break;
             stele__futex_wait(&game.pong, seen);
         }
+        spent += bench_seconds() - since;
     }
-    since = nanoseconds_each(since, game.trips);
     join_all(&peer, 1);
     stele__futex_fini(&game.ping);
     stele__futex_fini(&game.pong);
-    return since / 1e3;
+    return spent * 1e6 / game.trips;
 }
 
 static double request_microseconds(struct subject *subject, unsigned trips, int64_t pause)
@@ -538,10 +543,9 @@ static double request_awake(void *context)
     return request_microseconds(context, ROUND_TRIPS_AWAKE, 0);
 }
 
-/* A pause long enough for the worker to fall asleep. */
 static double request_asleep(void *context)
 {
-    return request_microseconds(context, ROUND_TRIPS_ASLEEP, 200000);
+    return request_microseconds(context, ROUND_TRIPS_ASLEEP, PAUSE_ASLEEP);
 }
 
 static void run_threads(struct bench *bench)

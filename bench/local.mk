@@ -8,6 +8,10 @@ bench_programs += bench/store
 bench_store_SOURCES = bench/store.c $(bench_bare) $(bench_common)
 bench_store_LDADD = libstele.la $(SQLITE_LIBS)
 
+bench_programs += bench/messages
+bench_messages_SOURCES = bench/messages.c $(bench_common)
+bench_messages_LDADD = libstele.la
+
 bench_programs += bench/concurrency
 bench_concurrency_SOURCES = bench/concurrency.c $(bench_bare) $(bench_common)
 bench_concurrency_LDADD = libstele.la $(SQLITE_LIBS)
@@ -31,6 +35,10 @@ bench_readers_LDADD = libstele.la
 bench_programs += bench/growth
 bench_growth_SOURCES = bench/growth.c $(bench_bare) $(bench_common)
 bench_growth_LDADD = libstele.la $(SQLITE_LIBS)
+
+bench_programs += bench/projections
+bench_projections_SOURCES = bench/projections.c bench/readings.c bench/readings.h $(bench_common)
+bench_projections_LDADD = libstele.la
 
 bench_programs += bench/views
 bench_views_SOURCES = bench/views.c $(bench_common)

@@ -6,10 +6,12 @@ endif
 
 EXTRA_DIST += \
 	docs/bank.md \
+	docs/bus.md \
 	docs/commands.md \
 	docs/concepts.md \
 	docs/dead-letters.md \
 	docs/dependencies.md \
+	docs/evolution.md \
 	docs/file-format.md \
 	docs/hooks.md \
 	docs/observing.md \

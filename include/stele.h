@@ -24,6 +24,8 @@
 #include <stele/runtime.h>
 #include <stele/store.h>
 #include <stele/type.h>
+#include <stele/types.h>
+#include <stele/upcast.h>
 #include <stele/uuid.h>
 #include <stele/view.h>
 

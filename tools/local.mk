@@ -30,6 +30,7 @@ tools_stele_stele_SOURCES = \
 	tools/stele/read.c \
 	tools/stele/safe.c \
 	tools/stele/safe.h \
+	tools/stele/schema.c \
 	tools/stele/show.c \
 	tools/stele/sql.c \
 	tools/stele/stats.c \

@@ -1,28 +1,36 @@
 /*
- * The bank: a ledger (a store), and what is done with lines of statements.
- *
- *   line -> commands for the accounts and the transaction it names
- *        -> decided together, stored in one atomic step, or refused
+ * The bank: a ledger (a store), and an app on it to which lines of statements are
+ * sent as commands.
  */
 #ifndef BANK_BANK_H
 #define BANK_BANK_H
 
 #include "account.h"
+#include "alerts.h"
 #include "line.h"
-#include "transaction.h"
+#include "post.h"
 
 #include <stele.h>
 
 struct bank {
     stele_store *ledger;
-    stele_repository *accounts;
-    stele_repository *transactions;
+    stele_repository *accounts; /* of a ledger opened for reading; otherwise there is the app, with its own */
+    stele_runtime *runtime;
+    stele_app *app;
+    struct books books;
+    struct alerts alerts;
+    stele_arena *arena;       /* of the answer at hand */
     struct stele_clock clock; /* tells the time of the line at hand: a ledger of statements lives by their dates */
     int64_t now;
 };
 
+struct bank_options {
+    enum stele_open_mode mode;
+    struct alerts alerts; /* none without `out` */
+};
+
 /* Open a bank on a ledger. `bank` must stay where it is until bank_close(). */
-stele_status bank_open(struct bank *bank, const char *ledger, enum stele_open_mode mode, stele_error **error);
+stele_status bank_open(struct bank *bank, const char *ledger, const struct bank_options *options, stele_error **error);
 /* Close what is open of it. */
 void bank_close(struct bank *bank);
 
@@ -58,10 +66,7 @@ stele_status bank_totals(struct bank *bank, struct totals *totals, stele_error *
 typedef stele_status account_visit(void *context, const struct account *account, stele_error **error);
 stele_status bank_accounts(struct bank *bank, account_visit *visit, void *context, stele_error **error);
 
-/* The stream of an account. */
-enum { STREAM_SIZE = 64 };
-#define ACCOUNT_STREAMS "account-"
-#define TRANSACTION_STREAMS "transaction-"
+/* The name of the stream of an account. */
 void account_stream(const char *number, char stream[STREAM_SIZE]);
 
 #endif

@@ -18,15 +18,19 @@ enum column { REFERENCE, TIME, KIND, ACCOUNT, COUNTER, AMOUNT, TEXT, COLUMNS };
 static const char *const column_names[COLUMNS] = {"reference", "time", "kind", "account", "counter", "amount", "text"};
 
 /* What a kind is called, and which columns it needs; the others must be empty, but for the text. */
-static const struct {
+static const struct kind {
     const char *name;
     bool has_counter;
     bool has_amount;
+    bool has_owner; /* the text is one */
 } kinds[] = {
-    [KIND_OPEN] = {"open", false, false},        [KIND_DEPOSIT] = {"deposit", false, true},
-    [KIND_WITHDRAW] = {"withdraw", false, true}, [KIND_TRANSFER] = {"transfer", true, true},
-    [KIND_SUSPEND] = {"suspend", false, false},  [KIND_REACTIVATE] = {"reactivate", false, false},
-    [KIND_CLOSE] = {"close", false, false},
+    {.name = KIND_OPEN, .has_owner = true},
+    {.name = KIND_DEPOSIT, .has_amount = true},
+    {.name = KIND_WITHDRAW, .has_amount = true},
+    {.name = KIND_TRANSFER, .has_counter = true, .has_amount = true},
+    {.name = KIND_SUSPEND},
+    {.name = KIND_REACTIVATE},
+    {.name = KIND_CLOSE},
 };
 
 static bool fail(char fault[LINE_FAULT_SIZE], const char *what, const char *why)
@@ -94,15 +98,14 @@ static bool parse_time(const char *text, int64_t *time, char fault[LINE_FAULT_SI
     return fail(fault, "time", "is not a date and time such as 2025-03-01T09:30:00Z");
 }
 
-static bool parse_kind(const char *text, enum kind *kind, char fault[LINE_FAULT_SIZE])
+static const struct kind *parse_kind(const char *text, char fault[LINE_FAULT_SIZE])
 {
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-        if (strcmp(text, kinds[i].name) == 0) {
-            *kind = (enum kind)i;
-            return true;
-        }
+        if (strcmp(text, kinds[i].name) == 0)
+            return &kinds[i];
     }
-    return fail(fault, "kind", "is none of open, deposit, withdraw, transfer, suspend, reactivate, close");
+    fail(fault, "kind", "is none of open, deposit, withdraw, transfer, suspend, reactivate, close");
+    return NULL;
 }
 
 static bool parse_amount(const char *text, int64_t *amount, char fault[LINE_FAULT_SIZE])
@@ -136,27 +139,41 @@ static bool check_reference(const char *text, char fault[LINE_FAULT_SIZE])
 static const struct stele_uuid line_ids = {
     {0x2b, 0x8e, 0x51, 0x0a, 0xc4, 0x37, 0x4f, 0x1d, 0x9e, 0x02, 0x7d, 0x66, 0x13, 0xfa, 0x50, 0xbe}};
 
+/* The columns that only some kinds have. */
+static bool parse_wanted(char *const columns[COLUMNS], const struct kind *kind, struct post_line *post,
+                         char fault[LINE_FAULT_SIZE])
+{
+    if (!check_presence(columns[COUNTER], kind->has_counter, "counter", fault) ||
+        !check_presence(columns[AMOUNT], kind->has_amount, "amount", fault))
+        return false;
+    if (kind->has_counter && !check_number(columns[COUNTER], "counter", fault))
+        return false;
+    if (kind->has_amount && !parse_amount(columns[AMOUNT], &post->amount.value, fault))
+        return false;
+    post->counter = kind->has_counter ? columns[COUNTER] : NULL;
+    post->amount.present = kind->has_amount;
+    post->owner = kind->has_owner ? columns[TEXT] : NULL;
+    post->text = kind->has_owner ? "" : columns[TEXT];
+    return true;
+}
+
 bool line_parse(char *bytes, size_t size, struct line *out, char fault[LINE_FAULT_SIZE])
 {
-    struct line line = {.id = stele_uuid_derive(&line_ids, (struct stele_slice){bytes, size})};
+    struct line line = {.post.line = stele_uuid_derive(&line_ids, (struct stele_slice){bytes, size})};
+    const struct kind *kind = NULL;
     char *columns[COLUMNS];
 
     if (memchr(bytes, '\0', size))
         return fail(fault, "the line", "has a NUL byte");
     if (!split(bytes, columns, fault) || !check_reference(columns[REFERENCE], fault) ||
-        !parse_time(columns[TIME], &line.time, fault) || !parse_kind(columns[KIND], &line.kind, fault) ||
-        !check_number(columns[ACCOUNT], "account", fault) ||
-        !check_presence(columns[COUNTER], kinds[line.kind].has_counter, "counter", fault) ||
-        !check_presence(columns[AMOUNT], kinds[line.kind].has_amount, "amount", fault))
+        !parse_time(columns[TIME], &line.time, fault))
         return false;
-    if (kinds[line.kind].has_counter && !check_number(columns[COUNTER], "counter", fault))
+    kind = parse_kind(columns[KIND], fault);
+    if (!kind || !check_number(columns[ACCOUNT], "account", fault) || !parse_wanted(columns, kind, &line.post, fault))
         return false;
-    if (kinds[line.kind].has_amount && !parse_amount(columns[AMOUNT], &line.amount, fault))
-        return false;
-    line.reference = columns[REFERENCE];
-    line.account = columns[ACCOUNT];
-    line.counter = columns[COUNTER];
-    line.text = columns[TEXT];
+    line.post.reference = columns[REFERENCE];
+    line.post.kind = kind->name;
+    line.post.account = columns[ACCOUNT];
     *out = line;
     return true;
 }

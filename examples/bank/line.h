@@ -12,21 +12,13 @@
 #ifndef BANK_LINE_H
 #define BANK_LINE_H
 
-#include <stele.h>
+#include "post.h"
 
 #define LINE_HEADER "reference,time,kind,account,counter,amount,text"
 
-enum kind { KIND_OPEN, KIND_DEPOSIT, KIND_WITHDRAW, KIND_TRANSFER, KIND_SUSPEND, KIND_REACTIVATE, KIND_CLOSE };
-
 struct line {
-    struct stele_uuid id; /* the same for the same bytes, in whichever file and run */
-    const char *reference;
     int64_t time;
-    enum kind kind;
-    const char *account;
-    const char *counter;
-    int64_t amount;
-    const char *text;
+    struct post_line post; /* what it asks for; its `line` is the same for the same bytes, in whichever file and run */
 };
 
 enum { LINE_FAULT_SIZE = 256 };

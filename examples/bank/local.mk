@@ -3,6 +3,8 @@
 bank_sources = \
 	examples/bank/account.c \
 	examples/bank/account.h \
+	examples/bank/alerts.c \
+	examples/bank/alerts.h \
 	examples/bank/bank.c \
 	examples/bank/bank.h \
 	examples/bank/line.c \
@@ -10,10 +12,13 @@ bank_sources = \
 	examples/bank/main.c \
 	examples/bank/money.c \
 	examples/bank/money.h \
+	examples/bank/post.c \
+	examples/bank/post.h \
 	examples/bank/run.c \
 	examples/bank/run.h \
 	examples/bank/statement.c \
 	examples/bank/statement.h \
+	examples/bank/totals.c \
 	examples/bank/transaction.c \
 	examples/bank/transaction.h
 

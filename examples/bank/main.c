@@ -8,6 +8,7 @@
  * Exit status: 0 done, 1 failed, 2 used wrongly.
  */
 #include "bank.h"
+#include "money.h"
 #include "run.h"
 #include "statement.h"
 
@@ -27,6 +28,7 @@ struct arguments {
     size_t count;
     const struct verb *verb; /* what the first word asks for */
     struct as_of as_of;
+    struct alerts alerts;
 };
 
 /* What can be asked for. */
@@ -71,6 +73,7 @@ static const struct verb *find_verb(const struct arguments *arguments)
 }
 
 static const struct argp_option options[] = {
+    {"alert", 'l', "AMOUNT", 0, "Tell each withdrawal of so much and more on standard error as it is stored", 0},
     {"as-of", 'a', "DATE", 0, "The statement as it was at the end of that day (2025-06-30), or at that moment", 0},
     {0},
 };
@@ -90,12 +93,19 @@ static bool parse_moment(const char *text, int64_t *time)
 static error_t parse_option(int key, char *value, struct argp_state *state)
 {
     struct arguments *arguments = state->input;
+    const char *why = NULL;
 
     switch (key) {
     case 'a':
         if (!parse_moment(value, &arguments->as_of.time))
             argp_error(state, "%s: not a date such as 2025-06-30 or 2025-06-30T12:00:00Z", value);
         arguments->as_of.is_given = true;
+        return 0;
+    case 'l':
+        why = money_parse(value, &arguments->alerts.limit);
+        if (why)
+            argp_error(state, "%s: the amount %s", value, why);
+        arguments->alerts.out = stderr;
         return 0;
     case ARGP_KEY_ARG:
         if (arguments->count == WORDS_MAX)
@@ -110,6 +120,8 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
                        arguments->words[0]);
         else if (arguments->as_of.is_given && arguments->verb->act != act_statement)
             argp_error(state, "--as-of goes with statement only");
+        else if (arguments->alerts.out && arguments->verb->act != act_run)
+            argp_error(state, "--alert goes with run only");
         return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
@@ -129,6 +141,7 @@ static const struct argp parser = {
 static int act(const struct arguments *arguments)
 {
     const struct verb *verb = arguments->verb;
+    const struct bank_options bank_options = {.mode = verb->mode, .alerts = arguments->alerts};
     struct bank bank;
     stele_error *error = NULL;
     int result;
@@ -138,7 +151,7 @@ static int act(const struct arguments *arguments)
         fprintf(stderr, "bank: %s: %s\n", arguments->words[verb->file], strerror(errno));
         return EXIT_FAILURE;
     }
-    if (bank_open(&bank, arguments->words[verb->ledger], verb->mode, &error) != STELE_OK) {
+    if (bank_open(&bank, arguments->words[verb->ledger], &bank_options, &error) != STELE_OK) {
         fprintf(stderr, "bank: %s\n", stele_error_message(error));
         stele_error_free(error);
         return EXIT_FAILURE;

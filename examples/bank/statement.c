@@ -189,7 +189,7 @@ int print_statement(struct bank *bank, const char *number, struct as_of as_of)
     account_stream(number, stream);
     options.has_time = as_of.is_given;
     options.time = as_of.time;
-    status = stele_load(bank->accounts, stream, &options, &instance, &error);
+    status = stele_load(bank->books.accounts, stream, &options, &instance, &error);
     if (status == STELE_OK)
         result = print_loaded(bank, STELE_STATE_OF(account, instance), stream, as_of);
     else if (status == STELE_NOT_FOUND)

@@ -85,8 +85,9 @@ extern "C" {
 
 typedef struct stele_bus stele_bus;
 
-/* What a handler is called in: the message, what it causes, how long it may take. Owned by the library; used by the
- * handler's thread, until the handler returns. */
+/* What a handler is called in: the message, what it causes, how long it may take. Used by the handler's thread, until the
+ * handler returns; one that is kept is dead for good, whatever is called later: publishing, answering and failing are
+ * STELE_INVALID. */
 typedef struct stele_context stele_context;
 
 struct stele_interceptor; /* stele/intercept.h */
@@ -119,13 +120,14 @@ struct stele_stopped {
  * who wait are answered, at the end with STELE_SHUTDOWN; then the `stop`
  * function of each route is called, in reverse order of adding. STELE_TIMEOUT
  * if something was not done, told in `*out` (may be NULL). A second call while
- * one waits ends the wait; stopping twice is harmless.
+ * one waits ends the wait; stopping twice is harmless. Called by a handler or an
+ * observer, it does not wait for that call.
  */
 STELE_API stele_status stele_bus_stop(stele_bus *bus, uint32_t timeout_ms, struct stele_stopped *out,
                                       stele_error **error);
 
 /* Stop at once and free; NULL is allowed. If a handler has not returned within a second, the bus's memory stays. Not to be
- * called by a handler. */
+ * called by a handler or an observer. */
 STELE_API void stele_bus_free(stele_bus *bus);
 
 /* Valid as long as the bus. */
@@ -211,7 +213,7 @@ STELE_API stele_status stele_context_reply(stele_context *context, const struct 
  * copied, the id is new. Errors as stele_context_publish(). */
 STELE_API stele_status stele_context_forward(stele_context *context, const char *type);
 
-/* What the handler is called with. Valid until it returns. */
+/* What the handler is called with. Valid until it returns; of a dead context NULL, "", 0, absent, and cancelled. */
 STELE_API const stele_message *stele_context_message(const stele_context *context);
 STELE_API stele_bus *stele_context_bus(const stele_context *context);
 STELE_API const char *stele_context_route(const stele_context *context); /* its name */
@@ -242,7 +244,7 @@ enum stele_overflow {
 
 /* What becomes of a message whose handler failed, retries included. */
 enum stele_failure_policy {
-    STELE_BURY,      /* it becomes a dead letter (the default) */
+    STELE_BURY,      /* it becomes a dead letter (the default), unless it was STELE_REJECTED: that is an answer */
     STELE_IGNORE,    /* the failure is only recorded and counted */
     STELE_FAIL_FAST, /* the rest of the unit of work is cancelled */
     STELE_SUSPEND    /* the mailbox is paused with the message at its head, until stele_bus_resume() */
@@ -292,7 +294,7 @@ typedef uint64_t stele_route_id;
  * and `type`, a malformed pattern, no handler, a second handler of a command or
  * query (one whose type is known by `type`, stele_bus_add_type(), or an
  * aggregate), a name that is taken, members that do not go together.
- * STELE_SHUTDOWN, STELE_NO_MEMORY. `id` may be NULL.
+ * STELE_LIMIT, STELE_SHUTDOWN, STELE_NO_MEMORY. `id` may be NULL.
  */
 STELE_API stele_status stele_bus_add_route(stele_bus *bus, const struct stele_route *route, void *resource,
                                            stele_route_id *id, stele_error **error);
@@ -340,6 +342,7 @@ STELE_API stele_status stele_bus_add_aggregate(stele_bus *bus, const struct stel
     FIELD(T, UINT64, last_position) \
     FIELD(T, BOOL, created) \
     FIELD(T, BOOL, repeated)
+STELE_API extern const struct stele_type stele_accepted_type;
 STELE_DECLARE(stele_accepted, STELE_ACCEPTED);
 
 /*
@@ -384,7 +387,7 @@ enum { STELE_FAILURES_MAX = 16 };
 /* What became of a unit of work. Zero it before, free it after with stele_outcome_fini(). */
 struct stele_unit_outcome {
     uint64_t messages;   /* published in it, the first included */
-    uint64_t deliveries; /* handlers called */
+    uint64_t deliveries; /* of a message to a route, each once, however often its handler is called */
     uint64_t failure_count;
     size_t failures_kept; /* the first ones */
     struct stele_failure failures[STELE_FAILURES_MAX];
@@ -404,11 +407,11 @@ STELE_API stele_status stele_deliver(stele_bus *bus, const stele_message *messag
 
 /*
  * Publish and wait for the answer, which goes to its subscribers too. As soon as
- * any handler of the cascade fails, its status and text, with "route"; when all
- * is done and none has answered, STELE_NOT_FOUND; a REPLY of another type than
- * options->reply is STELE_INVALID; STELE_TIMEOUT, and an answer that comes later
- * is counted and otherwise ordinary; otherwise as stele_publish(). The caller
- * owns one reference.
+ * any handler of the cascade fails, its status and text, with "route" and, as
+ * the handler has put it, "text"; when all is done and none has answered,
+ * STELE_NOT_FOUND; a REPLY of another type than options->reply is STELE_INVALID;
+ * STELE_TIMEOUT, and an answer that comes later is counted and otherwise
+ * ordinary; otherwise as stele_publish(). The caller owns one reference.
  */
 STELE_API stele_status stele_request(stele_bus *bus, const stele_message *message,
                                      const struct stele_send_options *options, stele_message **reply,
@@ -446,6 +449,7 @@ STELE_API stele_status stele_unit_end(stele_unit *unit, struct stele_unit_outcom
     FIELD(T, TEXT, id) \
     FIELD(T, UINT64, attempts) \
     FIELD(T, OPTIONAL(BYTES), payload) /* of that message, MessagePack */
+STELE_API extern const struct stele_type stele_handler_failed_type;
 STELE_DECLARE(stele_handler_failed, STELE_HANDLER_FAILED);
 
 /* --- Schedules ---------------------------------------------------------------------- */
@@ -456,9 +460,10 @@ typedef uint64_t stele_schedule_id;
 /*
  * Publish a message at a wall-clock time (at once if it is over), or again and
  * again, first after one interval: each time with a new id and time. In memory:
- * a schedule ends with its bus. A publish that fails is logged and counted; the
- * schedule goes on. STELE_INVALID for an interval below 1 ms; STELE_SHUTDOWN;
- * STELE_NO_MEMORY. `id` may be NULL.
+ * a schedule ends with its bus. A publish that fails is logged, counted
+ * (`unscheduled` of stele_bus_get_stats()), and the schedule goes on.
+ * STELE_INVALID for an interval below 1 ms; STELE_SHUTDOWN; STELE_NO_MEMORY. `id`
+ * may be NULL.
  */
 STELE_API stele_status stele_schedule_at(stele_bus *bus, int64_t time, const stele_message *message,
                                          stele_schedule_id *id, stele_error **error);
@@ -506,6 +511,7 @@ struct stele_bus_stats {
     uint64_t unrouted;     /* events that no route wanted */
     uint64_t late_replies; /* answers to requests that had given up */
     uint64_t hops_ended;   /* messages refused because they had followed from too many */
+    uint64_t unscheduled;  /* times of schedules at which nothing could be published */
     uint64_t in_flight;    /* deliveries waiting or running */
     uint64_t dead_letters;
     bool stopping;

@@ -115,6 +115,7 @@ STELE_API const char *stele_error_message(const stele_error *error);
  *   "stream" "id" "position" "version"   the place in a store
  *   "route" "interceptor" "step"    who failed, on a bus
  *   "view"                          a read model (stele/view.h)
+ *   "text"                          why, in the words of who failed there
  *   "problems"                      all that is wrong, one a line
  */
 STELE_API const char *stele_error_get(const stele_error *error, const char *name);

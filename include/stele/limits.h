@@ -28,4 +28,7 @@
 #define STELE_CHECKPOINT_MAX 255    /* name of a checkpoint */
 #define STELE_VERSION_MAX INT64_MAX /* versions and positions */
 
+#define STELE_UPCASTERS_MAX 1024     /* upcasters of one store */
+#define STELE_UPCAST_EVENTS_MAX 1024 /* events that the steps of one stored event give, all together */
+
 #endif

@@ -10,7 +10,7 @@
  *     @end
  *
  * A backend may be without some of this: the call is STELE_INVALID then. A
- * store in memory has none of it.
+ * store in memory has nothing of it but the sizes of types.
  */
 #ifndef STELE_OPERATIONS_H
 #define STELE_OPERATIONS_H

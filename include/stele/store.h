@@ -42,7 +42,8 @@ extern "C" {
 typedef struct stele_store stele_store;
 typedef struct stele_cursor stele_cursor;
 
-struct stele_hooks; /* stele/hooks.h */
+struct stele_hooks;    /* stele/hooks.h */
+struct stele_upcaster; /* stele/upcast.h */
 
 enum stele_open_mode {
     STELE_OPEN_CREATE,   /* create the store if it is not there */
@@ -57,7 +58,9 @@ struct stele_store_options {
     size_t payload_limit; /* bytes of one payload; default STELE_PAYLOAD_DEFAULT, at most STELE_PAYLOAD_MAX */
     size_t queue_events;  /* events of appends under way, of all threads; default 65536 */
     size_t queue_bytes;   /* their payloads and attributes; default 32 MiB. Beyond either appenders wait. */
-    const struct stele_hooks *hooks; /* told what the store does; default none; must outlive the store */
+    const struct stele_hooks *hooks;        /* told what the store does; default none; must outlive the store */
+    const struct stele_upcaster *upcasters; /* how old shapes are read; default none; must outlive the store */
+    size_t upcaster_count;
 };
 
 /*
@@ -84,7 +87,8 @@ struct stele_store_options {
  * unknown scheme or parameter); STELE_FOREIGN (another program's file, or its
  * schema was changed); STELE_TOO_NEW; STELE_CORRUPT (truncated or damaged; the
  * message says what is at risk and how to go on); STELE_BUSY; STELE_FULL;
- * STELE_IO; STELE_NO_MEMORY. The error has "path".
+ * STELE_IO; STELE_NO_MEMORY. The error has "path". Upcasters that are not in
+ * order are STELE_INVALID too, as stele_upcasters_check() says.
  */
 STELE_API stele_status stele_store_open(const char *url, const struct stele_store_options *options, stele_store **out,
                                         stele_error **error);
@@ -299,7 +303,7 @@ struct stele_query {
     bool has_until_time;
     int64_t until_time; /* only events whose time is at or before this */
     bool backwards;
-    uint64_t limit; /* most events returned; 0 = no limit */
+    uint64_t limit; /* most events returned; 0 = no limit. What upcasters made of one event is never cut. */
 };
 
 /*

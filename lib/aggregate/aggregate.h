@@ -80,6 +80,7 @@ struct stele__loading {
     enum stele_load_source source; /* where folding begins; set by stele__recall() */
     uint64_t from;                 /* the version there */
     bool discards;                 /* a stored snapshot turned out to be of no use */
+    bool has_gaps;                 /* upcasters made nothing of an event that was passed */
 };
 
 stele_status stele__load(const stele_repository *repository, const char *stream, struct stele__loading *loading,
@@ -130,11 +131,13 @@ void stele__recall_was_wrong(stele_instance *instance, struct stele__loading *lo
  * be replaced, whatever its version. */
 void stele__remember(stele_instance *instance, bool replaces);
 
-/* The text that a fingerprint is made of, appended to a buffer; false when memory is out. */
+/* The text that a fingerprint is made of, appended to a buffer; false when memory is out. `upcasting` may be NULL. */
+struct stele__upcasting;
 bool stele__fingerprint_text(const struct stele_aggregate *aggregate, enum stele_unknown unknown,
-                             struct stele__buffer *text);
+                             const struct stele__upcasting *upcasting, struct stele__buffer *text);
 stele_status stele__fingerprint(const struct stele_aggregate *aggregate, enum stele_unknown unknown,
-                                uint8_t out[STELE__FINGERPRINT_SIZE], stele_error **error);
+                                const struct stele__upcasting *upcasting, uint8_t out[STELE__FINGERPRINT_SIZE],
+                                stele_error **error);
 
 /* The id of the n-th event (from 0) that a command makes in a stream. */
 struct stele_uuid stele__event_id(const stele_message *command, const char *stream, size_t ordinal);

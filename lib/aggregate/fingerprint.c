@@ -14,7 +14,10 @@
  *
  * Names and numbers of C do not come into it, nor do rules: only what the
  * encoding of a state depends on. Where unknown events are skipped, which are
- * known decides on the state as well, and their names follow, in order.
+ * known decides on the state as well, and their names follow, in order. The
+ * steps by which older events become those of the table are the last part: what
+ * a state was folded from depends on them. A step in code is known by its ends
+ * alone.
  *
  * What can fail: memory.
  */
@@ -22,18 +25,15 @@
 
 #include "base/buffer.h"
 #include "base/error.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "message/upcast.h"
+#include "message/value.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
-
-static const char *const kind_names[] = {
-    [STELE_KIND_NONE] = "none",   [STELE_KIND_ARENA] = "arena",   [STELE_KIND_BOOL] = "bool",
-    [STELE_KIND_INT64] = "int64", [STELE_KIND_UINT64] = "uint64", [STELE_KIND_DOUBLE] = "double",
-    [STELE_KIND_TEXT] = "text",   [STELE_KIND_BYTES] = "bytes",   [STELE_KIND_UUID] = "uuid",
-    [STELE_KIND_TIME] = "time",   [STELE_KIND_STRUCT] = "struct",
-};
 
 static const char *const shape_names[] = {
     [STELE_SHAPE_ONE] = "",
@@ -68,7 +68,7 @@ static bool print_type(struct stele__buffer *text, struct stele__vector *types, 
     for (size_t i = 0; i < type->field_count; i++) {
         const struct stele_field *field = &type->fields[i];
 
-        stele__buffer_print(text, "%s%s ", shape_names[field->shape], kind_names[field->kind]);
+        stele__buffer_print(text, "%s%s ", shape_names[field->shape], stele__kind_text(field->kind));
         if (field->kind == STELE_KIND_STRUCT) {
             const size_t part = number_of(types, field->type);
 
@@ -127,25 +127,53 @@ static bool print_events(struct stele__buffer *text, const struct stele_aggregat
     return true;
 }
 
+static bool is_folded(void *context, const struct stele__shape *shape)
+{
+    const struct stele_aggregate *const *aggregate = context;
+
+    for (size_t i = 0; i < (*aggregate)->evolution_count; i++) {
+        if (stele__slice_equal(stele__slice((*aggregate)->evolutions[i].event->name), shape->name))
+            return true;
+    }
+    return false;
+}
+
+/* The steps that begin or end at an event of the table. */
+static bool print_steps(struct stele__buffer *text, const struct stele_aggregate *aggregate,
+                        const struct stele__upcasting *upcasting)
+{
+    bool *marks = stele__alloc(upcasting->shape_count * sizeof(*marks));
+
+    if (marks) {
+        stele__upcasting_mark(upcasting, is_folded, &aggregate, marks);
+        stele__upcasting_print(upcasting, marks, text);
+    }
+    stele__free(marks, upcasting->shape_count * sizeof(*marks));
+    return marks != NULL;
+}
+
 bool stele__fingerprint_text(const struct stele_aggregate *aggregate, enum stele_unknown unknown,
-                             struct stele__buffer *text)
+                             const struct stele__upcasting *upcasting, struct stele__buffer *text)
 {
     if (!print_shape(text, aggregate->state))
         return false;
     if (unknown == STELE_UNKNOWN_IS_SKIPPED && !print_events(text, aggregate))
         return false;
+    if (upcasting && !print_steps(text, aggregate, upcasting))
+        return false;
     return text->failed == STELE_OK;
 }
 
 stele_status stele__fingerprint(const struct stele_aggregate *aggregate, enum stele_unknown unknown,
-                                uint8_t out[STELE__FINGERPRINT_SIZE], stele_error **error)
+                                const struct stele__upcasting *upcasting, uint8_t out[STELE__FINGERPRINT_SIZE],
+                                stele_error **error)
 {
     struct stele__buffer text;
     XXH128_canonical_t canonical;
     bool whole;
 
     stele__buffer_init(&text);
-    whole = stele__fingerprint_text(aggregate, unknown, &text);
+    whole = stele__fingerprint_text(aggregate, unknown, upcasting, &text);
     if (whole) {
         const struct stele_slice slice = stele__buffer_slice(&text);
 

@@ -76,7 +76,8 @@ static bool add_memory(stele_repository *repository, const struct stele_reposito
         repository->cache = stele__cache_new(given->cache_bytes);
     if (!repository->counts || (given->cache_bytes && !repository->cache))
         return false;
-    return stele__fingerprint(repository->aggregate, repository->unknown, repository->fingerprint, NULL) == STELE_OK;
+    return stele__fingerprint(repository->aggregate, repository->unknown, repository->store->upcasting,
+                              repository->fingerprint, NULL) == STELE_OK;
 }
 
 stele_status stele_repository_new(stele_store *store, const struct stele_aggregate *aggregate,
@@ -147,6 +148,7 @@ struct fold {
     stele_instance *instance;
     struct stele__loading *loading;
     uint64_t count;
+    bool stopped; /* at an event that is too late */
     stele_status status;
     stele_error **error;
 };
@@ -156,12 +158,15 @@ static bool fold_message(void *context, const stele_message *message)
     struct fold *fold = context;
     struct stele__loading *loading = fold->loading;
 
-    if (loading->has_time && message->time > loading->time)
+    if (loading->has_time && message->time > loading->time) {
+        fold->stopped = true;
         return false;
+    }
     if (loading->watched && message->id_is_uuid && stele_uuid_compare(&message->uuid, loading->watched) == 0) {
         loading->watched_version = message->version;
         loading->watched_time = message->time;
     }
+    loading->has_gaps |= message->version > fold->instance->stored_version + 1;
     fold->status = stele__instance_fold(fold->instance, message, fold->error);
     fold->count++;
     return fold->status == STELE_OK;
@@ -181,6 +186,17 @@ static stele_status fail_missing(const char *stream, const struct stele__loading
     return STELE_NOT_FOUND;
 }
 
+/* Events of which upcasters made nothing are part of the stream, also where it ends with them. */
+static void pass_dropped(const struct fold *fold, uint64_t last)
+{
+    const uint64_t version = last < fold->loading->until ? last : fold->loading->until;
+
+    if (fold->stopped || version <= fold->instance->stored_version)
+        return;
+    fold->instance->stored_version = version;
+    fold->loading->has_gaps = true;
+}
+
 /* Fold the events behind the instance's version. */
 static stele_status fold_behind(struct fold *fold, struct stele_head *head)
 {
@@ -192,6 +208,8 @@ static stele_status fold_behind(struct fold *fold, struct stele_head *head)
     query.after = instance->stored_version;
     query.until = fold->loading->until;
     status = stele__store_visit(instance->repository->store, &query, fold_message, fold, head, fold->error);
+    if (status == STELE_OK && fold->status == STELE_OK)
+        pass_dropped(fold, head->version);
     return status == STELE_OK ? fold->status : status;
 }
 
@@ -201,7 +219,7 @@ static stele_status look_for_watched(stele_instance *instance, struct stele__loa
     struct stele__place_in_stream place;
     stele_status status;
 
-    if (!loading->watched || loading->watched_version || !loading->from)
+    if (!loading->watched || loading->watched_version || (!loading->from && !loading->has_gaps))
         return STELE_OK;
     status = stele__store_place(instance->repository->store, loading->watched, &place, error);
     if (status == STELE_OK) {

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "bus/check.h"
 #include "bus/core.h"
 
 enum { FREE_TIMEOUT_MS = 5000 };
@@ -111,7 +112,7 @@ static stele_status follow_log(stele_app *app, struct stele__mounted *mounted, s
     stele_status status = STELE_OK;
 
     for (size_t i = 0; status == STELE_OK && i < mounted->table.route_count; i++) {
-        if (stele__route_follows(&mounted->table.routes[i]))
+        if (stele__route_is_stored(&mounted->table.routes[i]))
             status = stele__route_mount(app, mounted, i, error);
     }
     return status;
@@ -120,7 +121,7 @@ static stele_status follow_log(stele_app *app, struct stele__mounted *mounted, s
 static void unfollow_log(stele_app *app, struct stele__mounted *mounted)
 {
     for (size_t i = mounted->table.route_count; i > 0; i--) {
-        if (stele__route_follows(&mounted->table.routes[i - 1]))
+        if (stele__route_is_stored(&mounted->table.routes[i - 1]))
             stele__route_unmount(app, mounted, i - 1);
     }
 }

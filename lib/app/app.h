@@ -121,8 +121,7 @@ struct stele_module *stele__graph_module(const struct stele__graph *graph, size_
 stele_status stele__check_modules(const stele_app *app, const struct stele__vector *modules,
                                   struct stele__problems *problems, stele_error **error);
 
-/* Routes that follow the log are put on the bus when the app starts, others when they are mounted. */
-bool stele__route_follows(const struct stele_route *route);
+/* Routes that get stored events are put on the bus when the app starts, others when they are mounted. */
 stele_status stele__route_mount(stele_app *app, struct stele__mounted *mounted, size_t index, stele_error **error);
 void stele__route_unmount(stele_app *app, struct stele__mounted *mounted, size_t index);
 

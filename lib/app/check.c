@@ -151,7 +151,7 @@ static bool check_route_itself(struct check *check, const struct stele_route *ro
         stele__buffer_add_text(tell(check, "route", route->name), "it has no handler");
     if (route->uses)
         check_resource(check, "route", route->name, route->uses);
-    if (!check->app->store && (route->delivery == STELE_AFTER_COMMIT || route->delivery == STELE_DURABLE))
+    if (!check->app->store && stele__route_is_stored(route))
         stele__buffer_add_text(tell(check, "route", route->name), "it follows the log, and the app has no store");
     check_interceptors(check, NULL, route->interceptors);
     return is_sound;

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "bus/check.h"
 #include "bus/core.h"
 
 /* What an error's message can hold of problems, less the words around them and between. */
@@ -74,11 +75,6 @@ static stele_status fail_problems(const struct stele__problems *problems, stele_
 
 /* --- On the bus ------------------------------------------------------------------------------ */
 
-bool stele__route_follows(const struct stele_route *route)
-{
-    return route->delivery == STELE_AFTER_COMMIT || route->delivery == STELE_DURABLE;
-}
-
 stele_status stele__route_mount(stele_app *app, struct stele__mounted *mounted, size_t index, stele_error **error)
 {
     const struct stele_route *route = &mounted->table.routes[index];
@@ -102,7 +98,7 @@ static stele_status add_routes(stele_app *app, struct stele__mounted *mounted, s
     stele_status status = STELE_OK;
 
     for (size_t i = 0; status == STELE_OK && i < mounted->table.route_count; i++) {
-        if (!stele__route_follows(&mounted->table.routes[i]))
+        if (!stele__route_is_stored(&mounted->table.routes[i]))
             status = stele__route_mount(app, mounted, i, error);
     }
     return status;

@@ -8,7 +8,7 @@
  *
  * A piece is cut from the newest block (inline, in arena.h). When it does not
  * fit, a new block goes in front, twice as large as the last up to BLOCK_MAX,
- * or as large as the piece needs. Under AddressSanitizer all room is poisoned.
+ * or as large as the piece needs. The first may be memory of the caller. Under AddressSanitizer all room is poisoned.
  * What can fail: memory runs out (NULL, the arena is as before).
  */
 #include "base/arena.h"
@@ -24,6 +24,7 @@ struct stele__arena_block {
     struct stele__arena_block *older;
     size_t size;   /* of `bytes` */
     size_t before; /* handed out from the older blocks */
+    bool is_lent;  /* the caller's memory, not allocated */
     _Alignas(max_align_t) char bytes[];
 };
 
@@ -65,7 +66,8 @@ static void drop_newest(struct stele_arena *arena)
     arena->block = block->older;
     /* Whoever gets this memory next knows nothing of the poison. */
     ASAN_UNPOISON_MEMORY_REGION(block->bytes, block->size);
-    stele__free(block, block_footprint(block));
+    if (!block->is_lent)
+        stele__free(block, block_footprint(block));
 }
 
 stele_status stele_arena_new(stele_arena **out, stele_error **error)
@@ -94,6 +96,18 @@ void stele__arena_init(struct stele_arena *arena)
     memset(arena, 0, sizeof(*arena));
 }
 
+void stele__arena_init_on(struct stele_arena *arena, void *memory, size_t size)
+{
+    struct stele__arena_block *block = memory;
+
+    block->older = NULL;
+    block->size = (size - sizeof(*block)) & ~(_Alignof(max_align_t) - 1);
+    block->before = 0;
+    block->is_lent = true;
+    arena->refused = false;
+    use_block(arena, block, block->size);
+}
+
 void stele__arena_fini(struct stele_arena *arena)
 {
     while (arena->block)
@@ -115,6 +129,7 @@ void *stele__arena_alloc_block(struct stele_arena *arena, size_t size)
     block->older = arena->block;
     block->size = block_size;
     block->before = stele_arena_used(arena);
+    block->is_lent = false;
     use_block(arena, block, block_size);
     return stele__arena_alloc(arena, size);
 }

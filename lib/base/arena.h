@@ -30,6 +30,8 @@ struct stele_arena {
 
 /* An empty arena in memory the caller owns; needs no memory until first use. */
 void stele__arena_init(struct stele_arena *arena);
+/* The same, whose first block is `memory` of the caller, aligned for any type, who keeps it as long as the arena. */
+void stele__arena_init_on(struct stele_arena *arena, void *memory, size_t size);
 void stele__arena_fini(struct stele_arena *arena);
 
 /* Bytes the arena holds, handed out or not. */

@@ -3,7 +3,7 @@
  *
  * Appends write into spare capacity (inline, in buffer.h); without it the
  * capacity doubles. One byte of it is always spare, so that printing has a
- * place for its NUL. What can fail: memory runs out or the limit is passed;
+ * place for its NUL. The first capacity may be memory of the caller. What can fail: memory runs out or the limit is passed;
  * both are kept in `failed` until stele__buffer_finish() tells. Bytes beyond
  * the limit are counted, so that the error can say how long the whole was.
  */
@@ -22,9 +22,18 @@ void stele__buffer_init(struct stele__buffer *buffer)
     memset(buffer, 0, sizeof(*buffer));
 }
 
+void stele__buffer_init_on(struct stele__buffer *buffer, char *memory, size_t size)
+{
+    stele__buffer_init(buffer);
+    buffer->data = memory;
+    buffer->capacity = size;
+    buffer->is_lent = true;
+}
+
 void stele__buffer_fini(struct stele__buffer *buffer)
 {
-    stele__free(buffer->data, buffer->capacity);
+    if (!buffer->is_lent)
+        stele__free(buffer->data, buffer->capacity);
     stele__buffer_init(buffer);
 }
 
@@ -54,9 +63,13 @@ static bool reserve(struct stele__buffer *buffer, size_t needed)
         if (!stele__size_multiply(capacity, 2, &capacity))
             return false;
     }
-    grown = stele__resize(buffer->data, buffer->capacity, capacity);
+    grown =
+        buffer->is_lent ? stele__resize(NULL, 0, capacity) : stele__resize(buffer->data, buffer->capacity, capacity);
     if (!grown)
         return false;
+    if (buffer->is_lent)
+        memcpy(grown, buffer->data, buffer->size);
+    buffer->is_lent = false;
     buffer->data = grown;
     buffer->capacity = capacity;
     return true;

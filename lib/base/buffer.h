@@ -14,13 +14,16 @@
 struct stele__buffer {
     char *data;
     size_t size;         /* bytes written */
-    size_t capacity;     /* bytes allocated */
+    size_t capacity;     /* bytes of `data` */
+    bool is_lent;        /* `data` is the caller's memory, not allocated */
     size_t limit;        /* most bytes it may hold; 0 = no limit */
     size_t refused;      /* bytes that were to follow after the limit was passed */
     stele_status failed; /* STELE_OK, STELE_NO_MEMORY or STELE_LIMIT */
 };
 
 void stele__buffer_init(struct stele__buffer *buffer);
+/* A buffer that writes into `memory` of the caller, who keeps it as long as the buffer, and allocates beyond it. */
+void stele__buffer_init_on(struct stele__buffer *buffer, char *memory, size_t size);
 void stele__buffer_fini(struct stele__buffer *buffer);
 /* Forget the content (and the failure), keep the memory. */
 void stele__buffer_reset(struct stele__buffer *buffer);

@@ -25,6 +25,7 @@ libstele_core_la_SOURCES += \
 	lib/base/text.h \
 	lib/base/utf8.c \
 	lib/base/uuid.c \
+	lib/base/uuid.h \
 	lib/base/vector.c \
 	lib/base/vector.h \
 	lib/base/version.c

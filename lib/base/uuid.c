@@ -17,7 +17,7 @@
  * A child of fork() has the parent's last id and seed; it starts with the next
  * tick, a new tail and a new seed. Nothing here can fail.
  */
-#include <stele/uuid.h>
+#include "base/uuid.h"
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -61,6 +61,19 @@ static void after_fork_in_child(void)
 static void watch_forks(void)
 {
     pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+}
+
+/* Most significant byte first. Written out, as compilers make one instruction of that and not of a loop. */
+static inline void store_big_endian(uint64_t number, uint8_t bytes[8])
+{
+    bytes[0] = (uint8_t)(number >> 56);
+    bytes[1] = (uint8_t)(number >> 48);
+    bytes[2] = (uint8_t)(number >> 40);
+    bytes[3] = (uint8_t)(number >> 32);
+    bytes[4] = (uint8_t)(number >> 24);
+    bytes[5] = (uint8_t)(number >> 16);
+    bytes[6] = (uint8_t)(number >> 8);
+    bytes[7] = (uint8_t)number;
 }
 
 static uint64_t load_u64(const uint8_t bytes[8])
@@ -111,10 +124,9 @@ static uint64_t next_step(void)
     return (stele__random_next(&last.steps) >> 32) + 1;
 }
 
-/* The wall clock in ticks; times before 1970 count as 1970. */
-static uint64_t read_tick(void)
+/* A time in ticks; those before 1970 count as 1970. */
+static uint64_t tick_of(int64_t now)
 {
-    const int64_t now = stele_time_now();
     const uint64_t nanos = now > 0 ? (uint64_t)now : 0;
     const uint64_t fraction = (nanos % NANOS_PER_MS << TICK_BITS) / NANOS_PER_MS;
 
@@ -148,23 +160,24 @@ static struct stele_uuid compose(uint64_t tick, uint64_t tail)
     const uint64_t low = UINT64_C(2) << 62 | tail;
     struct stele_uuid uuid;
 
-    for (int i = 0; i < 8; i++) {
-        uuid.bytes[i] = (uint8_t)(high >> (56 - 8 * i));
-        uuid.bytes[8 + i] = (uint8_t)(low >> (56 - 8 * i));
-    }
+    store_big_endian(high, uuid.bytes);
+    store_big_endian(low, uuid.bytes + 8);
     return uuid;
 }
 
 struct stele_uuid stele_uuid_new(void)
 {
-    uint64_t now;
+    return stele__uuid_new_at(stele_time_now());
+}
+
+struct stele_uuid stele__uuid_new_at(int64_t now)
+{
     uint64_t tick;
     uint64_t tail;
 
     pthread_once(&fork_once, watch_forks);
-    now = read_tick();
     pthread_mutex_lock(&lock);
-    advance(now);
+    advance(tick_of(now));
     tick = last.tick;
     tail = last.tail;
     pthread_mutex_unlock(&lock);
@@ -185,18 +198,36 @@ static bool is_hyphen_place(size_t offset)
     return offset == 8 || offset == 13 || offset == 18 || offset == 23;
 }
 
+/*
+ * Print four bytes as eight hexadecimal digits, all at once: each nibble to a
+ * byte of its own, then up to '0', and those above 9, which 6 more carry into
+ * bit 4, on to 'a'.
+ */
+static void print_hex(const uint8_t bytes[4], uint8_t digits[8])
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t number = (uint64_t)bytes[0] << 24 | (uint64_t)bytes[1] << 16 | (uint64_t)bytes[2] << 8 | bytes[3];
+
+    number = (number | number << 16) & UINT64_C(0x0000FFFF0000FFFF);
+    number = (number | number << 8) & UINT64_C(0x00FF00FF00FF00FF);
+    number = (number | number << 4) & ones * 0x0F;
+    number += ones * '0' + ((number + ones * 6) >> 4 & ones) * ('a' - '0' - 10);
+    store_big_endian(number, digits);
+}
+
 void stele_uuid_print(const struct stele_uuid *uuid, char text[STELE_UUID_TEXT_SIZE])
 {
-    static const char digits[] = "0123456789abcdef";
-    size_t offset = 0;
+    uint8_t digits[2 * sizeof(uuid->bytes)];
 
-    for (size_t i = 0; i < sizeof(uuid->bytes); i++) {
-        if (is_hyphen_place(offset))
-            text[offset++] = '-';
-        text[offset++] = digits[uuid->bytes[i] >> 4];
-        text[offset++] = digits[uuid->bytes[i] & 0xF];
-    }
-    text[offset] = '\0';
+    for (size_t i = 0; i < sizeof(uuid->bytes); i += 4)
+        print_hex(uuid->bytes + i, digits + 2 * i);
+    memcpy(text, digits, 8);
+    memcpy(text + 9, digits + 8, 4);
+    memcpy(text + 14, digits + 12, 4);
+    memcpy(text + 19, digits + 16, 4);
+    memcpy(text + 24, digits + 20, 12);
+    text[8] = text[13] = text[18] = text[23] = '-';
+    text[STELE_UUID_TEXT_SIZE - 1] = '\0';
 }
 
 static stele_status fail_uuid(size_t offset, const char *expected, stele_error **error)

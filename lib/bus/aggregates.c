@@ -77,7 +77,7 @@ static stele_status execute(void *resource, const stele_message *message, stele_
     stele_error *error = NULL;
     stele_status status = STELE_INVALID;
 
-    execution.stream = stele__aggregate_stream(place, message, &context->arena, &error);
+    execution.stream = stele__aggregate_stream(place, message, &stele__current->arena, &error);
     if (execution.stream)
         status = stele_execute_all(&execution, 1, &options, &appended, &error);
     else
@@ -195,7 +195,7 @@ stele_status stele_bus_add_aggregate(stele_bus *bus, const struct stele_aggregat
     struct stele__box *box = NULL;
     stele_status status = check_aggregate(bus, route, error);
 
-    if (status != STELE_OK)
+    if (status != STELE_OK || stele_repository_aggregate(route->repository)->decider_count == 0)
         return status;
     place = make_place(route);
     if (place && route->delivery == STELE_QUEUED)

@@ -167,7 +167,8 @@ struct stele__partition *stele__partition_enter(struct stele__box *box, struct s
 
     pthread_mutex_lock(&keys->mutex);
     *is_full = !beyond && keys->waiting >= keys->capacity;
-    if (!*is_full) {
+    /* Closing has visited the partitions, or will: a new one would stay open. */
+    if (!*is_full && !atomic_load(&box->is_closed)) {
         keyed = stele__map_get(&keys->partitions, key);
         if (!keyed)
             keyed = make_keyed(box, key);

@@ -57,8 +57,8 @@ struct stele__box {
 /* --- Boxes (box.c) ------------------------------------------------------------------------ */
 
 int stele__box_priority(const struct stele_route *table);
-/* The partition of a key, with one more delivery in it; NULL when memory is out, or with `*is_full`. `beyond`: whatever
- * the capacity. */
+/* The partition of a key, with one more delivery in it; NULL when memory is out, the box closed, or with `*is_full`.
+ * `beyond`: whatever the capacity. */
 struct stele__partition *stele__partition_enter(struct stele__box *box, struct stele_slice key, bool beyond,
                                                 bool *is_full);
 /* A delivery leaves; the partition may be gone after. */

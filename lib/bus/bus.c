@@ -352,7 +352,7 @@ struct own_work {
 static void find_own_work(const stele_bus *bus, struct own_work *own)
 {
     memset(own, 0, sizeof(*own));
-    for (const struct stele_context *context = stele__current; context; context = context->outer) {
+    for (const struct stele__context *context = stele__current; context; context = context->outer) {
         if (context->bus != bus)
             continue;
         own->is_reading = true;

@@ -95,6 +95,8 @@ stele_status stele__schedules_new(stele_bus *bus, struct stele__schedules **out,
 void stele__schedules_stop(struct stele__schedules *schedules);
 /* When stopped: wait a second at most until none is publishing; false if one still is. */
 bool stele__schedules_drain(struct stele__schedules *schedules);
+/* How often a message could not be published. */
+uint64_t stele__schedules_failed(const struct stele__schedules *schedules);
 /* When drained. NULL is allowed. */
 void stele__schedules_free(struct stele__schedules *schedules);
 

@@ -5,7 +5,7 @@
  *     │                    │ failed
  *     │                    └─► FAILED ──PROCEED──► DONE ─► policy, unit of work, "TYPE.error"
  *     │                          │ SKIP, FALLBACK ─► DONE ─► a success after all
- *     │                          └ RETRY ─► DONE ─► later, its attempt counted
+ *     │                          └ RETRY ─► DONE ─► later, its attempt counted; as PROCEED if there is no time for it
  *     ├ SKIP, FALLBACK: a success without a call     ├ RETRY: later, the attempt not counted
  *     └ FAIL: a failure that nobody is asked about again
  *
@@ -33,7 +33,7 @@
 
 /* --- Observers --------------------------------------------------------------------------------- */
 
-void stele__see(const struct stele_context *context, enum stele_seen seen, stele_status status, const char *text,
+void stele__see(const struct stele__context *context, enum stele_seen seen, stele_status status, const char *text,
                 int64_t duration, size_t count)
 {
     stele_bus *bus = context->bus;
@@ -102,7 +102,7 @@ static void overrun(struct stele__timer *timer)
 }
 
 /* NULL when memory is out: then the overrun is seen when the handler returns. */
-static struct watch *start_watch(struct stele_context *context, int64_t delay, bool tells)
+static struct watch *start_watch(struct stele__context *context, int64_t delay, bool tells)
 {
     struct watch *watch = stele__alloc(sizeof(*watch));
 
@@ -157,7 +157,7 @@ static bool end_watch(struct watch *watch)
 
 /* --- The end of a call --------------------------------------------------------------------------------- */
 
-static const char *text_of(const struct stele_context *context, stele_status status)
+static const char *text_of(const struct stele__context *context, stele_status status)
 {
     return context->text && *context->text ? context->text : stele_status_text(status);
 }
@@ -167,7 +167,7 @@ static bool is_stopping(const stele_bus *bus)
     return stele__bus_state(bus) == STELE__BUS_STOPPED;
 }
 
-static void succeed(struct stele_context *context)
+static void succeed(struct stele__context *context)
 {
     if (context->emitted_count && is_stopping(context->bus)) {
         stele__unit_fail(context->unit, STELE_SHUTDOWN, "", context->message, NULL, 0);
@@ -178,7 +178,7 @@ static void succeed(struct stele_context *context)
 }
 
 /* The failure stands: the policy of the route, the unit of work, whoever wants to know. */
-static enum stele__verdict fail(struct stele_context *context, stele_status status, const char *text, bool is_told)
+static enum stele__verdict fail(struct stele__context *context, stele_status status, const char *text, bool is_told)
 {
     struct stele__route *route = context->item->route;
     const struct stele_route *table = route->table;
@@ -188,7 +188,8 @@ static enum stele__verdict fail(struct stele_context *context, stele_status stat
         stele__unit_fail(context->unit, status, table->name, context->message, text, context->attempt);
     if (table->on_failure == STELE_FAIL_FAST)
         stele__unit_cancel(context->unit);
-    if (table->on_failure == STELE_BURY) {
+    /* What the domain refuses is answered, not broken: nobody has to look at it. */
+    if (table->on_failure == STELE_BURY && status != STELE_REJECTED) {
         stele__tally(&route->counts.dead);
         stele__graves_bury(context->bus->graves, table->name, context->message, status, text, context->attempt);
         stele__see(context, STELE_SEEN_BURIED, status, text, 0, 0);
@@ -199,17 +200,16 @@ static enum stele__verdict fail(struct stele_context *context, stele_status stat
 }
 
 /* Make the context fit for the next call. */
-static void refresh(struct stele_context *context)
+static void refresh(struct stele__context *context)
 {
     context->failed = STELE_OK;
     context->text = NULL;
     context->has_replied = false;
-    context->is_open = true;
 }
 
-void stele__call_settle_plain(struct stele_context *context, stele_status status)
+void stele__call_settle_plain(struct stele__context *context, stele_status status)
 {
-    context->is_open = false;
+    stele__context_close(context);
     if (status == STELE_OK)
         status = context->failed;
     if (status == STELE_OK) {
@@ -225,8 +225,8 @@ void stele__call_settle_plain(struct stele_context *context, stele_status status
 
 /* What is known of an attempt. */
 struct attempt {
-    struct stele_context *context;
-    struct stele_call call;
+    struct stele__context *context;
+    struct stele_call call; /* with has_chain */
     bool has_chain;
     bool is_told; /* the unit, by the watch */
     int64_t duration;
@@ -240,7 +240,7 @@ static const struct stele__chain *chain_of(const struct attempt *attempt)
 /* Publish what interceptors gave instead of what the handler would have. */
 static void take_given(struct attempt *attempt)
 {
-    struct stele_context *context = attempt->context;
+    struct stele__context *context = attempt->context;
     stele_message **given = attempt->call.given.items;
 
     stele__context_drop(context);
@@ -264,7 +264,7 @@ static struct stele__result result_of(enum stele__verdict verdict, stele_status 
 /* Asked at HANDLE: anything but PROCEED keeps the handler from being called. */
 static struct stele__result keep_from_calling(struct attempt *attempt, struct stele_answer answer)
 {
-    struct stele_context *context = attempt->context;
+    struct stele__context *context = attempt->context;
     struct stele__route *route = context->item->route;
     const char *text = stele__call_answer_text(&attempt->call);
 
@@ -300,7 +300,7 @@ static int64_t call_deadline(const struct attempt *attempt, int64_t now)
 /* The result came too late. */
 static stele_status expire(struct attempt *attempt)
 {
-    struct stele_context *context = attempt->context;
+    struct stele__context *context = attempt->context;
     struct stele__route *route = context->item->route;
 
     stele__context_drop(context);
@@ -314,7 +314,7 @@ static stele_status expire(struct attempt *attempt)
 /* Call the handler, under a watch if it has a deadline of its own. */
 static stele_status call_handler(struct attempt *attempt)
 {
-    struct stele_context *context = attempt->context;
+    struct stele__context *context = attempt->context;
     const struct stele__item *item = context->item;
     stele_bus *bus = context->bus;
     const int64_t began = stele__runtime_monotonic(bus->runtime);
@@ -328,10 +328,10 @@ static stele_status call_handler(struct attempt *attempt)
     if (deadline != INT64_MAX)
         watch = start_watch(context, deadline - began, !(item->chain.points & STELE_AT_FAILED));
     atomic_fetch_add_explicit(&item->route->counts.running, 1, memory_order_relaxed);
-    status = item->handle(item->resource, context->message, context);
+    status = item->handle(item->resource, context->message, stele__context_open(context, stele__tickets(1)));
     atomic_fetch_sub_explicit(&item->route->counts.running, 1, memory_order_relaxed);
+    stele__context_close(context);
     attempt->is_told = end_watch(watch);
-    context->is_open = false;
     attempt->duration = stele__runtime_monotonic(bus->runtime) - began;
     if (status == STELE_OK)
         status = context->failed;
@@ -344,7 +344,7 @@ static stele_status call_handler(struct attempt *attempt)
 
 static void tell_done(struct attempt *attempt, stele_status status)
 {
-    struct stele_context *context = attempt->context;
+    struct stele__context *context = attempt->context;
 
     if (!attempt->has_chain || !(chain_of(attempt)->points & STELE_AT_DONE))
         return;
@@ -357,7 +357,7 @@ static void tell_done(struct attempt *attempt, stele_status status)
 
 static struct stele__result succeed_call(struct attempt *attempt)
 {
-    struct stele_context *context = attempt->context;
+    struct stele__context *context = attempt->context;
 
     tell_done(attempt, STELE_OK);
     stele__see(context, STELE_SEEN_HANDLED, STELE_OK, "", attempt->duration, context->emitted_count);
@@ -368,7 +368,7 @@ static struct stele__result succeed_call(struct attempt *attempt)
 /* Asked at FAILED, with an answer that is not PROCEED. */
 static struct stele__result recover(struct attempt *attempt, stele_status status, struct stele_answer answer)
 {
-    struct stele_context *context = attempt->context;
+    struct stele__context *context = attempt->context;
     const char *text;
 
     switch (answer.signal) {
@@ -390,9 +390,20 @@ static struct stele__result recover(struct attempt *attempt, stele_status status
     }
 }
 
+/* True if whoever calls, or the mailbox, can still wait so long and call again. */
+static bool is_time_left(const struct stele__context *context, int64_t delay)
+{
+    const struct stele__route *route = context->item->route;
+    const struct stele_unit *unit = context->unit;
+
+    if (stele__unit_is_cancelled(unit) || is_stopping(context->bus) || atomic_load(&route->is_removed))
+        return false;
+    return route->box || !unit || unit->deadline - stele__runtime_monotonic(context->bus->runtime) > delay;
+}
+
 static struct stele__result fail_call(struct attempt *attempt, stele_status status)
 {
-    struct stele_context *context = attempt->context;
+    struct stele__context *context = attempt->context;
     struct stele_answer answer = stele_proceed();
 
     stele__context_drop(context);
@@ -402,6 +413,8 @@ static struct stele__result fail_call(struct attempt *attempt, stele_status stat
         answer = stele__chain_ask(chain_of(attempt), STELE_AT_FAILED, &attempt->call);
     }
     tell_done(attempt, status);
+    if (answer.signal == STELE_RETRY_LATER && !is_time_left(context, answer.delay))
+        answer = stele_proceed();
     if (answer.signal != STELE_PROCEED)
         return recover(attempt, status, answer);
     stele__see(context, STELE_SEEN_FAILED, status, text_of(context, status), attempt->duration, 0);
@@ -410,7 +423,7 @@ static struct stele__result fail_call(struct attempt *attempt, stele_status stat
 
 static struct stele__result run(struct attempt *attempt)
 {
-    struct stele_context *context = attempt->context;
+    struct stele__context *context = attempt->context;
     struct stele_answer answer = stele_proceed();
     stele_status status;
 
@@ -423,11 +436,14 @@ static struct stele__result run(struct attempt *attempt)
     return status == STELE_OK ? succeed_call(attempt) : fail_call(attempt, status);
 }
 
-struct stele__result stele__call_once(struct stele_context *context)
+struct stele__result stele__call_once(struct stele__context *context)
 {
-    struct attempt attempt = {.context = context};
     struct stele__result result;
+    struct attempt attempt;
 
+    attempt.context = context;
+    attempt.is_told = false;
+    attempt.duration = 0;
     if (stele__is_seen(context->bus, STELE_SEEN_ALL))
         context->call = atomic_fetch_add_explicit(&context->bus->calls, 1, memory_order_relaxed) + 1;
     attempt.has_chain = context->item->chain.count > 0;
@@ -446,25 +462,23 @@ struct stele__result stele__call_once(struct stele_context *context)
 /* --- Inline, with retries ------------------------------------------------------------------------------------ */
 
 /* Let that time pass in the caller's thread; false if there is no sense in it any more. */
-static bool pass(const struct stele_context *context, int64_t delay)
+static bool pass(const struct stele__context *context, int64_t delay)
 {
     stele_bus *bus = context->bus;
-    const int64_t now = stele__runtime_monotonic(bus->runtime);
     const struct stele_clock *clock = stele_runtime_clock(bus->runtime);
 
-    if (stele__unit_is_cancelled(context->unit) || is_stopping(bus) ||
-        (context->unit && context->unit->deadline - now <= delay))
+    if (!is_time_left(context, delay))
         return false;
     if (delay <= 0)
         return true;
     if (stele_runtime_is_simulated(bus->runtime))
         clock->pause(clock->context, delay);
     else
-        stele__runtime_wait(bus->runtime, &bus->stopped, now + delay);
-    return !stele__unit_is_cancelled(context->unit) && !is_stopping(bus);
+        stele__runtime_wait(bus->runtime, &bus->stopped, stele__runtime_monotonic(bus->runtime) + delay);
+    return is_time_left(context, 0);
 }
 
-void stele__call_inline(struct stele_context *context)
+void stele__call_inline(struct stele__context *context)
 {
     struct stele__result result;
 
@@ -481,10 +495,11 @@ void stele__call_inline(struct stele_context *context)
     }
 }
 
-enum stele__verdict stele__call_give_up(struct stele_context *context, stele_status status)
+enum stele__verdict stele__call_give_up(struct stele__context *context, stele_status status)
 {
     static const char text[] = "there was no time left to try again";
 
+    context->call = 0; /* that one has ended: there is none for this */
     stele__see(context, STELE_SEEN_FAILED, status, text, 0, 0);
     return fail(context, status, text, false);
 }

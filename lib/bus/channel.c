@@ -282,6 +282,8 @@ stele_status stele_channel_send(stele_channel *channel, const stele_message *mes
     if (!message)
         return stele__fail_argument(error, "message", "it is NULL");
     own = stele_message_ref(message);
+    if (!own)
+        return stele__fail_memory(error);
     pthread_mutex_lock(&channel->mutex);
     status = send_or_wait(channel, own, timeout_ms);
     pthread_mutex_unlock(&channel->mutex);

@@ -53,12 +53,16 @@ bool stele__route_is_exact(const struct stele_route *route)
     return route->on && !strpbrk(route->on, "*>");
 }
 
-/* The name of the one type a route is for; NULL for a pattern. */
-static const char *exact_name(const struct stele_route *route)
+const char *stele__route_exact_name(const struct stele_route *route)
 {
     if (route->type)
         return route->type->name;
     return stele__route_is_exact(route) ? route->on : NULL;
+}
+
+bool stele__route_is_stored(const struct stele_route *route)
+{
+    return route->delivery == STELE_AFTER_COMMIT || route->delivery == STELE_DURABLE;
 }
 
 static bool are_kept_apart(const struct stele_where *left, const struct stele_where *right)
@@ -69,8 +73,8 @@ static bool are_kept_apart(const struct stele_where *left, const struct stele_wh
 
 bool stele__routes_are_rivals(const struct stele_route *left, const struct stele_route *right)
 {
-    const char *left_name = exact_name(left);
-    const char *right_name = exact_name(right);
+    const char *left_name = stele__route_exact_name(left);
+    const char *right_name = stele__route_exact_name(right);
 
     return left_name && right_name && strcmp(left_name, right_name) == 0 &&
            !are_kept_apart(&left->where, &right->where);

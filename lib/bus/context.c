@@ -4,9 +4,10 @@
  *     publish, reply, send, forward ── kept ── the handler succeeds ── published, in order
  *                                        └──── it fails ── dropped
  *
- * A context lives on the stack of whoever calls handlers. It is known by its
- * address alone: only the innermost one of the thread, while its handler runs,
- * is taken. So a pointer that a handler kept beyond its end, or gave to another
+ * A context lives on the stack of whoever calls handlers. What a handler gets is
+ * no address of it but a ticket, a number in the guise of a pointer, which no other
+ * call ever gets. Only that of the innermost call of the thread, while its handler
+ * runs, is taken. So one that a handler kept beyond its end, or gave to another
  * thread, is refused without being looked into.
  *
  * What can fail: what is published (STELE_INVALID, STELE_LIMIT), memory. The
@@ -25,7 +26,8 @@
 #include <stdio.h>
 #include <string.h>
 
-_Thread_local struct stele_context *stele__current;
+_Thread_local struct stele__context *stele__current;
+_Thread_local uintptr_t stele__last_ticket = STELE__TICKET_RANGE - 1;
 
 /* A payload that was read already. */
 struct stele__read {
@@ -34,15 +36,27 @@ struct stele__read {
     void *payload;
 };
 
-static bool is_usable(const stele_context *context)
+/* The first of a new range that has so many. */
+uintptr_t stele__ticket_range(size_t count)
 {
-    return context && context == stele__current && context->is_open;
+    static atomic_uintptr_t taken = 1; /* 0 is NULL */
+    const uintptr_t ranges = count / STELE__TICKET_RANGE + 1;
+
+    return atomic_fetch_add_explicit(&taken, ranges, memory_order_relaxed) * STELE__TICKET_RANGE;
+}
+
+/* The context of a ticket; NULL if its handler does not run here. */
+static struct stele__context *context_of(const stele_context *ticket)
+{
+    struct stele__context *context = stele__current;
+
+    return ticket && context && context->ticket == (uintptr_t)ticket ? context : NULL;
 }
 
 /* --- Failing ------------------------------------------------------------------------------ */
 
 STELE_PRINTF(2, 0)
-static void set_text(stele_context *context, const char *format, va_list arguments)
+static void set_text(struct stele__context *context, const char *format, va_list arguments)
 {
     va_list again;
     int size;
@@ -57,11 +71,12 @@ static void set_text(stele_context *context, const char *format, va_list argumen
     context->text = text;
 }
 
-stele_status stele_context_fail(stele_context *context, stele_status status, const char *format, ...)
+stele_status stele_context_fail(stele_context *ticket, stele_status status, const char *format, ...)
 {
+    struct stele__context *const context = context_of(ticket);
     va_list arguments;
 
-    if (!is_usable(context))
+    if (!context)
         return STELE_INVALID;
     va_start(arguments, format);
     set_text(context, format, arguments);
@@ -70,7 +85,7 @@ stele_status stele_context_fail(stele_context *context, stele_status status, con
 }
 
 /* Record the first failure of a call on the context; frees the error. */
-static stele_status record(stele_context *context, stele_status status, stele_error *error)
+static stele_status record(struct stele__context *context, stele_status status, stele_error *error)
 {
     if (status != STELE_OK && context->failed == STELE_OK) {
         const char *text = stele_error_message(error);
@@ -98,7 +113,7 @@ static bool is_one_of(stele_bus *bus, struct stele_slice name, const struct stel
     return false;
 }
 
-static stele_status read_payload(stele_context *context, const struct stele_type *type, void *payload,
+static stele_status read_payload(struct stele__context *context, const struct stele_type *type, void *payload,
                                  stele_error **error)
 {
     const stele_message *message = context->message;
@@ -109,13 +124,14 @@ static stele_status read_payload(stele_context *context, const struct stele_type
     return stele_message_read(message, type, &context->arena, payload, error);
 }
 
-stele_status stele_context_read(stele_context *context, const struct stele_type *type, const void **out)
+stele_status stele_context_read(stele_context *ticket, const struct stele_type *type, const void **out)
 {
+    struct stele__context *const context = context_of(ticket);
     struct stele__read *read;
     stele_error *error = NULL;
     stele_status status;
 
-    if (!is_usable(context) || !type || !out)
+    if (!context || !type || !out)
         return STELE_INVALID;
     for (read = context->reads; read; read = read->next) {
         if (read->type == type) {
@@ -123,6 +139,8 @@ stele_status stele_context_read(stele_context *context, const struct stele_type 
             return STELE_OK;
         }
     }
+    if (!context->arena.block)
+        stele__arena_init_on(&context->arena, context->first, sizeof(context->first));
     read = stele__arena_alloc(&context->arena, sizeof(*read));
     if (read)
         read->payload = stele__arena_alloc(&context->arena, type->size);
@@ -140,81 +158,27 @@ stele_status stele_context_read(stele_context *context, const struct stele_type 
 
 /* --- Building what is published ------------------------------------------------------------------ */
 
-static bool has_extension(const struct stele_extension *extensions, size_t count, const char *name)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(extensions[i].name, name) == 0)
-            return true;
-    }
-    return false;
-}
-
-static size_t count_extensions(const stele_message *cause)
-{
-    struct stele_extension extension;
-    struct stele__meta meta;
-    size_t count = 0;
-
-    if (cause->meta.size == 0)
-        return 0;
-    stele__meta_read(cause->meta, &meta);
-    while (stele__extension_next(&meta.extensions, &extension))
-        count++;
-    return count;
-}
-
-/* The extensions of the options, then those of the cause that they do not set; *memory is for `options`. */
-static stele_status inherit(const stele_message *cause, struct stele_message_options *options,
-                            struct stele_extension **memory, size_t *allocated, stele_error **error)
-{
-    const size_t inherited = count_extensions(cause);
-    const size_t own = options->extension_count;
-    struct stele__meta meta;
-    size_t count = own;
-
-    *allocated = (own + inherited) * sizeof(**memory);
-    if (inherited == 0)
-        return STELE_OK;
-    *memory = stele__alloc(*allocated);
-    if (!*memory)
-        return stele__fail_memory(error);
-    if (own)
-        memcpy(*memory, options->extensions, own * sizeof(**memory));
-    stele__meta_read(cause->meta, &meta);
-    while (stele__extension_next(&meta.extensions, &(*memory)[count])) {
-        if (!has_extension(options->extensions, own, (*memory)[count].name))
-            count++;
-        if (count == own + inherited)
-            break;
-    }
-    options->extensions = *memory;
-    options->extension_count = count;
-    return STELE_OK;
-}
-
 /* Fill in what the bus gives a message. */
 struct stele__envelope_draft {
     struct stele_message_options options;
-    struct stele_extension *extensions;
-    size_t allocated;
     char id[STELE_UUID_TEXT_SIZE];
     char traceparent[STELE__TRACEPARENT_SIZE];
 };
 
-static stele_status draft_envelope(stele_bus *bus, const struct stele_message_options *given,
-                                   const stele_message *cause, struct stele__envelope_draft *draft, stele_error **error)
+static void draft_envelope(stele_bus *bus, const struct stele_message_options *given, const stele_message *cause,
+                           struct stele__envelope_draft *draft)
 {
+    static const struct stele_message_options no_options;
     struct stele_message_options *options = &draft->options;
 
-    memset(draft, 0, sizeof(*draft));
-    if (given)
-        *options = *given;
+    *options = given ? *given : no_options;
     options->size = sizeof(*options);
     if (!options->cause)
         options->cause = cause;
     if (!options->source)
         options->source = bus->source;
-    if (!options->has_time) {
+    /* A new message reads the system's clock itself, once for its time and its id. */
+    if (!options->has_time && stele_runtime_clock(bus->runtime) != stele_clock_system()) {
         options->has_time = true;
         options->time = stele__runtime_now(bus->runtime);
     }
@@ -228,7 +192,6 @@ static stele_status draft_envelope(stele_bus *bus, const struct stele_message_op
     if (!options->traceparent && stele__current && stele__current->message == options->cause &&
         stele__span_traceparent(bus->observers, options->cause, stele__current->call, draft->traceparent))
         options->traceparent = draft->traceparent;
-    return options->cause ? inherit(options->cause, options, &draft->extensions, &draft->allocated, error) : STELE_OK;
 }
 
 stele_status stele__bus_message(stele_bus *bus, const struct stele_type *type, const void *payload,
@@ -240,16 +203,13 @@ stele_status stele__bus_message(stele_bus *bus, const struct stele_type *type, c
 
     if (status != STELE_OK)
         return status;
-    status = draft_envelope(bus, options, cause, &draft, error);
-    if (status == STELE_OK)
-        status = stele_message_new(type, payload, &draft.options, out, error);
-    stele__free(draft.extensions, draft.allocated);
-    return status;
+    draft_envelope(bus, options, cause, &draft);
+    return stele__message_follow(type, payload, &draft.options, out, error);
 }
 
 /* --- Publishing -------------------------------------------------------------------------------------- */
 
-static bool grow(stele_context *context)
+static bool grow(struct stele__context *context)
 {
     const size_t size = context->emitted_capacity * sizeof(stele_message *);
     const bool is_few = context->emitted == context->few;
@@ -265,7 +225,7 @@ static bool grow(stele_context *context)
 }
 
 /* Add a message: its reference is the context's. */
-static stele_status take(stele_context *context, stele_message *message, stele_error **error)
+static stele_status take(struct stele__context *context, stele_message *message, stele_error **error)
 {
     if (context->emitted_count == STELE_EMISSIONS_MAX)
         return stele__fail_limit(error, "messages published by one call", context->emitted_count + 1,
@@ -276,7 +236,7 @@ static stele_status take(stele_context *context, stele_message *message, stele_e
     return STELE_OK;
 }
 
-stele_status stele__context_emit(stele_context *context, const stele_message *message, stele_error **error)
+stele_status stele__context_emit(struct stele__context *context, const stele_message *message, stele_error **error)
 {
     stele_message *reference = stele_message_ref(message);
     const stele_status status = reference ? take(context, reference, error) : stele__fail_memory(error);
@@ -286,7 +246,7 @@ stele_status stele__context_emit(stele_context *context, const stele_message *me
     return status;
 }
 
-static stele_status check_declared(const stele_context *context, struct stele_slice name, stele_error **error)
+static stele_status check_declared(const struct stele__context *context, struct stele_slice name, stele_error **error)
 {
     const struct stele_route *route = context->item->route->table;
 
@@ -316,7 +276,7 @@ static stele_status learn(stele_bus *bus, const struct stele_type *type, stele_e
     return status;
 }
 
-static stele_status emit_new(stele_context *context, const struct stele_type *type, const void *payload,
+static stele_status emit_new(struct stele__context *context, const struct stele_type *type, const void *payload,
                              const struct stele_message_options *options, stele_error **error)
 {
     stele_message *message = NULL;
@@ -331,13 +291,14 @@ static stele_status emit_new(stele_context *context, const struct stele_type *ty
     return status;
 }
 
-stele_status stele_context_publish(stele_context *context, const struct stele_type *type, const void *payload,
+stele_status stele_context_publish(stele_context *ticket, const struct stele_type *type, const void *payload,
                                    const struct stele_message_options *options)
 {
+    struct stele__context *const context = context_of(ticket);
     stele_error *error = NULL;
     stele_status status;
 
-    if (!is_usable(context))
+    if (!context)
         return STELE_INVALID;
     if (!type || !payload)
         return record(context, stele__fail_argument(&error, type ? "payload" : "type", "is NULL"), error);
@@ -347,12 +308,13 @@ stele_status stele_context_publish(stele_context *context, const struct stele_ty
     return record(context, status, error);
 }
 
-stele_status stele_context_send(stele_context *context, const stele_message *message)
+stele_status stele_context_send(stele_context *ticket, const stele_message *message)
 {
+    struct stele__context *const context = context_of(ticket);
     stele_error *error = NULL;
     stele_status status;
 
-    if (!is_usable(context))
+    if (!context)
         return STELE_INVALID;
     if (!message)
         return record(context, stele__fail_argument(&error, "message", "is NULL"), error);
@@ -362,7 +324,8 @@ stele_status stele_context_send(stele_context *context, const stele_message *mes
     return record(context, status, error);
 }
 
-static stele_status check_reply(const stele_context *context, const struct stele_type *type, stele_error **error)
+static stele_status check_reply(const struct stele__context *context, const struct stele_type *type,
+                                stele_error **error)
 {
     const struct stele_route *route = context->item->route->table;
 
@@ -377,12 +340,13 @@ static stele_status check_reply(const stele_context *context, const struct stele
     return STELE_OK;
 }
 
-stele_status stele_context_reply(stele_context *context, const struct stele_type *type, const void *payload)
+stele_status stele_context_reply(stele_context *ticket, const struct stele_type *type, const void *payload)
 {
+    struct stele__context *const context = context_of(ticket);
     stele_error *error = NULL;
     stele_status status;
 
-    if (!is_usable(context))
+    if (!context)
         return STELE_INVALID;
     if (!type || !payload)
         return record(context, stele__fail_argument(&error, type ? "payload" : "type", "is NULL"), error);
@@ -402,7 +366,7 @@ static enum stele_message_kind kind_of(stele_bus *bus, const char *name, const s
     return type ? type->kind : stele_message_kind(message);
 }
 
-static stele_status forward(stele_context *context, const char *type, stele_error **error)
+static stele_status forward(struct stele__context *context, const char *type, stele_error **error)
 {
     struct stele__again how = {.type = type,
                                .kind = kind_of(context->bus, type, context->message),
@@ -422,12 +386,13 @@ static stele_status forward(stele_context *context, const char *type, stele_erro
     return status;
 }
 
-stele_status stele_context_forward(stele_context *context, const char *type)
+stele_status stele_context_forward(stele_context *ticket, const char *type)
 {
+    struct stele__context *const context = context_of(ticket);
     stele_error *error = NULL;
     stele_status status;
 
-    if (!is_usable(context))
+    if (!context)
         return STELE_INVALID;
     if (!type)
         return record(context, stele__fail_argument(&error, "type", "is NULL"), error);
@@ -439,14 +404,20 @@ stele_status stele_context_forward(stele_context *context, const char *type)
 
 /* --- After the call ------------------------------------------------------------------------------------- */
 
-void stele__context_drop(stele_context *context)
+void stele__context_drop(struct stele__context *context)
 {
     for (size_t i = 0; i < context->emitted_count; i++)
         stele_message_unref(context->emitted[i]);
     context->emitted_count = 0;
 }
 
-void stele__context_flush(stele_context *context)
+/* Of a full mailbox: the unit and the route's counter know already. */
+static bool is_counted(stele_status status, const stele_error *error)
+{
+    return status == STELE_OVERLOAD && !stele_error_get(error, "interceptor");
+}
+
+void stele__context_flush(struct stele__context *context)
 {
     const struct stele__origin origin = {context->unit, context->hop + 1, context->call};
 
@@ -455,17 +426,17 @@ void stele__context_flush(stele_context *context)
         stele_error *error = NULL;
         const stele_status status = stele__publish(context->bus, message, &origin, NULL, &error);
 
-        if (status != STELE_OK && status != STELE_OVERLOAD) {
+        if (status != STELE_OK && status != STELE_OVERLOAD)
             stele__unit_fail(context->unit, status, "", message, stele_error_message(error), 0);
+        if (status != STELE_OK && !is_counted(status, error))
             stele__log_lost(message, status, error);
-        }
         stele_error_free(error);
         stele_message_unref(message);
     }
     context->emitted_count = 0;
 }
 
-void stele__context_fini(stele_context *context)
+void stele__context_fini(struct stele__context *context)
 {
     if (context->emitted != context->few)
         stele__free(context->emitted, context->emitted_capacity * sizeof(stele_message *));
@@ -475,43 +446,54 @@ void stele__context_fini(stele_context *context)
 
 /* --- What it says ------------------------------------------------------------------------------------------ */
 
-const stele_message *stele_context_message(const stele_context *context)
+const stele_message *stele_context_message(const stele_context *ticket)
 {
-    return context->message;
+    const struct stele__context *context = context_of(ticket);
+
+    return context ? context->message : NULL;
 }
 
-stele_bus *stele_context_bus(const stele_context *context)
+stele_bus *stele_context_bus(const stele_context *ticket)
 {
-    return context->bus;
+    const struct stele__context *context = context_of(ticket);
+
+    return context ? context->bus : NULL;
 }
 
-const char *stele_context_route(const stele_context *context)
+const char *stele_context_route(const stele_context *ticket)
 {
-    return context->item->route->table->name;
+    const struct stele__context *context = context_of(ticket);
+
+    return context ? context->item->route->table->name : "";
 }
 
-unsigned stele_context_attempt(const stele_context *context)
+unsigned stele_context_attempt(const stele_context *ticket)
 {
-    return context->attempt;
+    const struct stele__context *context = context_of(ticket);
+
+    return context ? context->attempt : 0;
 }
 
-unsigned stele_context_hop(const stele_context *context)
+unsigned stele_context_hop(const stele_context *ticket)
 {
-    return context->hop;
+    const struct stele__context *context = context_of(ticket);
+
+    return context ? context->hop : 0;
 }
 
-struct stele_slice stele_context_user(const stele_context *context)
+struct stele_slice stele_context_user(const stele_context *ticket)
 {
+    const struct stele__context *context = context_of(ticket);
     struct stele_extension extension;
 
-    for (size_t i = 0; stele_message_extension(context->message, i, &extension); i++) {
+    for (size_t i = 0; context && stele_message_extension(context->message, i, &extension); i++) {
         if (strcmp(extension.name, "user") == 0 && extension.kind == STELE_EXTENSION_TEXT)
             return extension.text;
     }
     return stele__slice(NULL);
 }
 
-int64_t stele_context_time_left(const stele_context *context)
+static int64_t time_left(const struct stele__context *context)
 {
     int64_t deadline = context->deadline;
 
@@ -520,8 +502,17 @@ int64_t stele_context_time_left(const stele_context *context)
     return deadline == INT64_MAX ? INT64_MAX : deadline - stele__runtime_monotonic(context->bus->runtime);
 }
 
-bool stele_context_is_cancelled(const stele_context *context)
+int64_t stele_context_time_left(const stele_context *ticket)
 {
-    return stele__unit_is_cancelled(context->unit) || atomic_load(&context->is_expired) ||
-           stele__bus_state(context->bus) != STELE__BUS_RUNNING || stele_context_time_left(context) <= 0;
+    const struct stele__context *context = context_of(ticket);
+
+    return context ? time_left(context) : 0;
+}
+
+bool stele_context_is_cancelled(const stele_context *ticket)
+{
+    const struct stele__context *context = context_of(ticket);
+
+    return !context || stele__unit_is_cancelled(context->unit) || atomic_load(&context->is_expired) ||
+           stele__bus_state(context->bus) != STELE__BUS_RUNNING || time_left(context) <= 0;
 }

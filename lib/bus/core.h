@@ -214,10 +214,16 @@ static inline bool stele__unit_is_cancelled(const struct stele_unit *unit)
 
 /* --- Contexts (context.c) ------------------------------------------------------------------ */
 
-enum { STELE__EMISSIONS_FEW = 8 };
+enum {
+    STELE__EMISSIONS_FEW = 8,
+    STELE__CONTEXT_ARENA = 512 /* bytes that most payloads fit into, decoded */
+};
 
-struct stele_context {
-    struct stele_context *outer; /* of the same thread */
+/* What the library keeps for the calls of one message's handlers, one after the other. Handlers do not get its address,
+ * but a ticket of their call: see context.c. */
+struct stele__context {
+    struct stele__context *outer; /* of the same thread */
+    uintptr_t ticket;             /* of the handler that runs; 0: none does */
     stele_bus *bus;
     const stele_message *message;
     const struct stele__item *item;
@@ -227,13 +233,13 @@ struct stele_context {
     uint64_t parent_call;
     unsigned hop;
     unsigned attempt;
-    bool is_open; /* its handler runs */
     bool has_replied;
     atomic_bool is_expired; /* it has overrun */
     stele_status failed;    /* what a call on the context said first */
     const char *text;       /* of the failure, in the arena; NULL: none */
     struct stele__read *reads;
     struct stele_arena arena;
+    _Alignas(max_align_t) char first[STELE__CONTEXT_ARENA]; /* the arena's, once a payload is read */
     stele_message **emitted;
     size_t emitted_count;
     size_t emitted_capacity;
@@ -241,10 +247,37 @@ struct stele_context {
 };
 
 /* The innermost context of this thread, of any bus. */
-extern _Thread_local struct stele_context *stele__current __attribute__((tls_model("initial-exec")));
+extern _Thread_local struct stele__context *stele__current __attribute__((tls_model("initial-exec")));
 
-void stele__context_fini(struct stele_context *context);
-static inline void stele__context_init(struct stele_context *context, stele_bus *bus, const stele_message *message,
+/* Tickets are never used twice: each thread has a range of them at a time. */
+enum { STELE__TICKET_RANGE = 1 << 20 };
+extern _Thread_local uintptr_t stele__last_ticket __attribute__((tls_model("initial-exec")));
+uintptr_t stele__ticket_range(size_t count);
+
+/* The first of `count` tickets. */
+static inline uintptr_t stele__tickets(size_t count)
+{
+    uintptr_t first = stele__last_ticket + 1;
+
+    if (stele__last_ticket % STELE__TICKET_RANGE + count >= STELE__TICKET_RANGE)
+        first = stele__ticket_range(count);
+    stele__last_ticket = first + count - 1;
+    return first;
+}
+/* A handler is about to be called, with a ticket for this call. */
+static inline stele_context *stele__context_open(struct stele__context *context, uintptr_t ticket)
+{
+    context->ticket = ticket;
+    return (stele_context *)ticket;
+}
+/* It has returned. */
+static inline void stele__context_close(struct stele__context *context)
+{
+    context->ticket = 0;
+}
+
+void stele__context_fini(struct stele__context *context);
+static inline void stele__context_init(struct stele__context *context, stele_bus *bus, const stele_message *message,
                                        struct stele_unit *unit, unsigned hop, uint64_t parent_call)
 {
     context->outer = stele__current;
@@ -257,7 +290,7 @@ static inline void stele__context_init(struct stele_context *context, stele_bus 
     context->parent_call = parent_call;
     context->hop = hop;
     context->attempt = 1;
-    context->is_open = false;
+    context->ticket = 0;
     context->has_replied = false;
     atomic_init(&context->is_expired, false);
     context->failed = STELE_OK;
@@ -269,11 +302,11 @@ static inline void stele__context_init(struct stele_context *context, stele_bus 
     context->emitted_capacity = STELE__EMISSIONS_FEW;
 }
 /* Drop what was published in it. */
-void stele__context_drop(struct stele_context *context);
+void stele__context_drop(struct stele__context *context);
 /* Publish it, in order; forgets it. */
-void stele__context_flush(struct stele_context *context);
+void stele__context_flush(struct stele__context *context);
 /* Add a message, one more reference. */
-stele_status stele__context_emit(struct stele_context *context, const stele_message *message, stele_error **error);
+stele_status stele__context_emit(struct stele__context *context, const stele_message *message, stele_error **error);
 /* A message that follows from another one: cause, extensions, time and source as the bus gives them. */
 stele_status stele__bus_message(stele_bus *bus, const struct stele_type *type, const void *payload,
                                 const struct stele_message_options *options, const stele_message *cause,
@@ -296,7 +329,7 @@ struct stele__origin {
     uint64_t parent_call;
 };
 
-/* While reading: bring a message to its routes. A full mailbox is recorded in the unit; other failures are returned only. */
+/* While reading: bring a message to its routes. STELE_OVERLOAD is recorded in the unit; other failures are returned only. */
 stele_status stele__publish(stele_bus *bus, const stele_message *message, const struct stele__origin *origin,
                             size_t *reached, stele_error **error);
 
@@ -313,19 +346,19 @@ struct stele__result {
     int64_t delay;
 };
 /* One attempt, with all that goes around it. The context has its item. */
-struct stele__result stele__call_once(struct stele_context *context);
+struct stele__result stele__call_once(struct stele__context *context);
 /* A call in the caller's thread, repeated as its interceptors want. */
-void stele__call_inline(struct stele_context *context);
+void stele__call_inline(struct stele__context *context);
 /* It is to be called again, which makes no sense any more: it has failed. */
-enum stele__verdict stele__call_give_up(struct stele_context *context, stele_status status);
+enum stele__verdict stele__call_give_up(struct stele__context *context, stele_status status);
 /* A call has failed, or succeeded, without anything around it. */
-void stele__call_settle_plain(struct stele_context *context, stele_status status);
+void stele__call_settle_plain(struct stele__context *context, stele_status status);
 
 /* Tell observers, if they want it. */
-void stele__see(const struct stele_context *context, enum stele_seen seen, stele_status status, const char *text,
+void stele__see(const struct stele__context *context, enum stele_seen seen, stele_status status, const char *text,
                 int64_t duration, size_t count);
 /* Publish "TYPE.error" if a route wants it (failed.c). */
-void stele__publish_failed(struct stele_context *context, stele_status status, const char *text);
+void stele__publish_failed(struct stele__context *context, stele_status status, const char *text);
 /* How many ".error" a type ends with. */
 unsigned stele__error_depth(struct stele_slice type);
 /* Say in the log that what a handler published reached nobody. */

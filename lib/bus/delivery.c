@@ -78,7 +78,7 @@ void stele__see_dropped(struct stele__route *route, const stele_message *message
                         stele_status status)
 {
     const struct stele__item item = {.route = route};
-    struct stele_context context;
+    struct stele__context context;
 
     if (!stele__is_seen(route->bus, STELE_SEEN_DROPPED))
         return;
@@ -211,7 +211,7 @@ static void find_item(stele_bus *bus, const struct stele__delivery *delivery, st
 
 /* Be in the context of a delivery, on the caller's stack, until left. */
 static void enter_context(const struct stele__delivery *delivery, struct stele__item *item,
-                          struct stele_context *context)
+                          struct stele__context *context)
 {
     stele_bus *bus = delivery->route->bus;
 
@@ -222,7 +222,7 @@ static void enter_context(const struct stele__delivery *delivery, struct stele__
     stele__current = context;
 }
 
-static void leave_context(struct stele_context *context)
+static void leave_context(struct stele__context *context)
 {
     stele__current = context->outer;
     stele__context_fini(context);
@@ -231,7 +231,7 @@ static void leave_context(struct stele_context *context)
 static struct stele__result call(struct stele__delivery *delivery)
 {
     struct stele__result result;
-    struct stele_context context;
+    struct stele__context context;
     struct stele__item item;
 
     enter_context(delivery, &item, &context);
@@ -242,13 +242,14 @@ static struct stele__result call(struct stele__delivery *delivery)
 }
 
 /* It was to be called again, and cannot be. */
-static void give_up(struct stele__delivery *delivery, stele_status status)
+static void give_up(const struct stele__delivery *delivery, const struct stele__result *result)
 {
-    struct stele_context context;
+    struct stele__context context;
     struct stele__item item;
 
     enter_context(delivery, &item, &context);
-    stele__call_give_up(&context, status);
+    context.attempt -= result->verdict == STELE__LATER; /* it is counted for the call that does not come */
+    stele__call_give_up(&context, result->status == STELE_OK ? STELE_CANCELLED : result->status);
     leave_context(&context);
 }
 
@@ -278,7 +279,7 @@ static bool attempt(struct stele__delivery *delivery, stele_status *status)
         is_held = hold_delivery(delivery, &result);
     }
     if (!is_held && (result.verdict == STELE__LATER || result.verdict == STELE__BACK_OFF))
-        give_up(delivery, result.status == STELE_OK ? STELE_CANCELLED : result.status);
+        give_up(delivery, &result);
     *status = result.status;
     stele__read_end(bus, reading);
     return is_held;
@@ -320,7 +321,7 @@ static void deliver_inline(struct stele__route *route, const stele_message *mess
     const struct stele__delivery delivery = {
         .route = route, .message = stele_message_ref(message), .hop = 1, .attempt = 1};
     const struct stele__reading reading = stele__read_begin(route->bus);
-    struct stele_context context;
+    struct stele__context context;
     struct stele__item item;
 
     if (delivery.message) {

@@ -23,7 +23,7 @@ unsigned stele__error_depth(struct stele_slice type)
     return depth;
 }
 
-static stele_status make_failed(struct stele_context *context, const char *name, stele_status status, const char *text,
+static stele_status make_failed(struct stele__context *context, const char *name, stele_status status, const char *text,
                                 stele_message **out, stele_error **error)
 {
     const stele_message *message = context->message;
@@ -44,7 +44,7 @@ static stele_status make_failed(struct stele_context *context, const char *name,
     return stele__bus_message(context->bus, &type, &payload, &options, message, out, error);
 }
 
-void stele__publish_failed(struct stele_context *context, stele_status status, const char *text)
+void stele__publish_failed(struct stele__context *context, stele_status status, const char *text)
 {
     const struct stele__origin origin = {context->unit, context->hop + 1, context->call};
     const struct stele_slice type = stele_message_type(context->message);

@@ -23,6 +23,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "bus/place.h"
+#include "message/message.h"
 #include "store/store.h"
 
 #include <inttypes.h>
@@ -36,6 +37,7 @@ enum {
     WATCH_MS = 100              /* how long the watcher waits at most, and freeing for it */
 };
 static const int64_t checkpoint_pause = 50 * MILLISECOND; /* between two of a route that has little to write */
+static const int64_t watch_pause = 2 * MILLISECOND;
 static const int64_t retry_first = 10 * MILLISECOND;
 static const int64_t retry_most = 5000 * MILLISECOND;
 
@@ -58,6 +60,7 @@ struct stele__follower {
     struct stele__signal ended; /* of the task, and of the timer; set when it stops */
     struct stele__signal fired;
     struct stele__blocking watcher;
+    struct stele__futex breath; /* of the watcher, changed to end it */
     atomic_bool is_stopping;
     _Atomic uint64_t head;   /* of the log, as far as is known */
     _Atomic uint64_t looked; /* the head at the last look for requeued letters; 0: look again */
@@ -91,12 +94,16 @@ static void wake(struct stele__follower *follower)
     }
 }
 
-static void raise_head(struct stele__follower *follower, uint64_t head)
+/* False if that was known. */
+static bool raise_head(struct stele__follower *follower, uint64_t head)
 {
     uint64_t known = atomic_load(&follower->head);
 
-    while (known < head && !atomic_compare_exchange_weak(&follower->head, &known, head))
-        ;
+    while (known < head) {
+        if (atomic_compare_exchange_weak(&follower->head, &known, head))
+            return true;
+    }
+    return false;
 }
 
 static struct stele__follower *of_listener(struct stele__listener *listener)
@@ -112,6 +119,15 @@ static void committed(struct stele__listener *listener, uint64_t head)
     wake(follower);
 }
 
+/* What this handle commits is told by the listener, but wakes the watcher as well: not at each commit of a burst. */
+static void breathe(struct stele__follower *follower)
+{
+    const uint32_t seen = stele__futex_read(&follower->breath);
+
+    if (!atomic_load(&follower->is_stopping))
+        stele__futex_wait_for(&follower->breath, seen, watch_pause);
+}
+
 /* What other handles and processes commit. */
 static void watch(void *context)
 {
@@ -120,10 +136,12 @@ static void watch(void *context)
     while (!atomic_load(&follower->is_stopping)) {
         uint64_t head = atomic_load(&follower->head);
 
-        if (stele_wait(follower->store, head, WATCH_MS, &head, NULL) == STELE_OK) {
-            raise_head(follower, head);
+        if (stele_wait(follower->store, head, WATCH_MS, &head, NULL) != STELE_OK)
+            continue;
+        if (raise_head(follower, head))
             wake(follower);
-        }
+        else
+            breathe(follower);
     }
 }
 
@@ -329,6 +347,12 @@ static void settled(void *context, stele_status status)
     give_place(place);
 }
 
+/* All that was looked at when this event was: not yet its position while more parts of it come. */
+static uint64_t read_with(const stele_message *event)
+{
+    return stele_message_position(event) - event->has_more;
+}
+
 /* False if the route can take no more now. `*kept` is the event, kept for all routes that want it. */
 static bool give(struct stele__place *place, const stele_message *event, stele_message **kept)
 {
@@ -343,7 +367,7 @@ static bool give(struct stele__place *place, const stele_message *event, stele_m
     pthread_mutex_lock(&follower->mutex);
     before = place->read;
     if (*kept && stele__place_takes(place) && !atomic_load(&follower->is_stopping))
-        flight = stele__place_begin(place, position);
+        flight = stele__place_begin(place, position, read_with(event));
     pthread_mutex_unlock(&follower->mutex);
     if (!*kept)
         retry_later(follower);
@@ -442,6 +466,18 @@ static bool is_own(const stele_message *event)
     return stele__slice_begins_with(stele_message_stream(event), stele__slice("$"));
 }
 
+/* A part of an event whose other parts had to wait, for room perhaps. */
+static bool was_looked_at(const struct stele__place *place, const stele_message *event)
+{
+    return place->split == stele_message_position(event) && event->part < place->parts;
+}
+
+static void note_part(struct stele__place *place, const stele_message *event)
+{
+    place->split = stele_message_position(event);
+    place->parts = event->part + 1;
+}
+
 static void hand_out(struct stele__follower *follower, const stele_message *event)
 {
     const uint64_t position = stele_message_position(event);
@@ -451,11 +487,15 @@ static void hand_out(struct stele__follower *follower, const stele_message *even
         struct stele__place *place = place_at(&follower->readers, i);
 
         /* Nobody else moves `read`. */
-        if (place->is_reading && place->read < position && stele__place_wants(place, event))
+        if (!place->is_reading || place->read >= position || was_looked_at(place, event))
+            continue;
+        if (stele__place_wants(place, event))
             place->is_reading = give(place, event, &kept);
+        if (place->is_reading && event->has_more)
+            note_part(place, event);
     }
     stele_message_unref(kept);
-    move_on(follower, position);
+    move_on(follower, read_with(event));
 }
 
 /* A row that is damaged: nobody knows for whom it was. */
@@ -473,8 +513,9 @@ static void meet_damage(struct stele__follower *follower, uint64_t position, con
     move_on(follower, position);
 }
 
-/* Step the cursor. STELE_END behind the last event. */
-static stele_status read_next(struct stele__follower *follower, stele_cursor *cursor, stele_error **error)
+/* Step the cursor; `*is_within` says that more parts of the event come. STELE_END behind the last event. */
+static stele_status read_next(struct stele__follower *follower, stele_cursor *cursor, bool *is_within,
+                              stele_error **error)
 {
     const stele_message *event = NULL;
     uint64_t position = 0;
@@ -489,6 +530,7 @@ static stele_status read_next(struct stele__follower *follower, stele_cursor *cu
         return STELE_END;
     }
     if (status == STELE_OK) {
+        *is_within = event->has_more;
         hand_out(follower, event);
         return STELE_OK;
     }
@@ -506,10 +548,11 @@ static void read_batch(struct stele__follower *follower, uint64_t after)
     const struct stele_query query = {.size = sizeof(query), .after = after};
     stele_cursor *cursor = NULL;
     stele_error *why = NULL;
+    bool is_within = false; /* an event, which no batch cuts: the next one would begin with its first part again */
     stele_status status = stele_read(follower->store, &query, &cursor, &why);
 
-    for (int i = 0; status == STELE_OK && i < BATCH; i++)
-        status = read_next(follower, cursor, &why);
+    for (int i = 0; status == STELE_OK && (i < BATCH || is_within); i++)
+        status = read_next(follower, cursor, &is_within, &why);
     stele_cursor_close(cursor);
     if (status == STELE_OK || status == STELE_END) {
         follower->retry = 0;
@@ -721,17 +764,21 @@ static void free_follower(struct stele__follower *follower)
     stele__vector_fini(&follower->readers);
     stele__signal_fini(&follower->ended);
     stele__signal_fini(&follower->fired);
+    stele__futex_fini(&follower->breath);
     pthread_mutex_destroy(&follower->mutex);
     stele__free(follower, sizeof(*follower));
 }
 
 static bool init_signals(struct stele__follower *follower)
 {
-    if (!stele__signal_init(&follower->ended))
+    if (!stele__futex_init(&follower->breath))
         return false;
-    if (stele__signal_init(&follower->fired))
-        return true;
-    stele__signal_fini(&follower->ended);
+    if (stele__signal_init(&follower->ended)) {
+        if (stele__signal_init(&follower->fired))
+            return true;
+        stele__signal_fini(&follower->ended);
+    }
+    stele__futex_fini(&follower->breath);
     return false;
 }
 
@@ -830,6 +877,7 @@ void stele__follower_free(struct stele__follower *follower)
     if (!follower)
         return;
     stele__follower_stop(follower);
+    stele__futex_wake(&follower->breath);
     stele__blocking_join(&follower->watcher);
     end(follower);
     for (size_t i = 0; i < follower->places.count; i++)

@@ -26,6 +26,7 @@
     FIELD(T, UINT64, unrouted) \
     FIELD(T, UINT64, late_replies) \
     FIELD(T, UINT64, hops_ended) \
+    FIELD(T, UINT64, unscheduled) \
     FIELD(T, UINT64, in_flight) \
     FIELD(T, UINT64, dead_letters) \
     FIELD(T, BOOL, stopping)
@@ -104,6 +105,7 @@ stele_status stele__metrics_to_json(const struct stele__metrics *metrics, stele_
                 .unrouted = bus->unrouted,
                 .late_replies = bus->late_replies,
                 .hops_ended = bus->hops_ended,
+                .unscheduled = bus->unscheduled,
                 .in_flight = bus->in_flight,
                 .dead_letters = bus->dead_letters,
                 .stopping = bus->stopping},
@@ -141,6 +143,8 @@ static const struct family bus_families[] = {
     {"stele_bus_late_replies_total", "counter", "Replies to requests that had given up.", OF_BUS(late_replies)},
     {"stele_bus_hops_ended_total", "counter", "Messages refused because they followed from too many.",
      OF_BUS(hops_ended)},
+    {"stele_bus_unscheduled_total", "counter", "Times of schedules at which nothing could be published.",
+     OF_BUS(unscheduled)},
     {"stele_bus_in_flight", "gauge", "Deliveries waiting or running.", OF_BUS(in_flight)},
     {"stele_bus_dead_letters", "gauge", "Dead letters kept.", OF_BUS(dead_letters)},
 };

@@ -274,7 +274,7 @@ stele_status stele__observers_stats(struct stele__observers *observers, const ch
 
 /* --- Flushing and ending -------------------------------------------------------------- */
 
-/* Begin to wait for what was notified so far; false if all have seen it. */
+/* Begin to wait for what was notified so far, but for observers that wait here themselves; false if all have seen it. */
 static bool begin_flush(struct stele__observers *observers, struct stele__flusher *flusher)
 {
     bool are_behind;
@@ -282,7 +282,7 @@ static bool begin_flush(struct stele__observers *observers, struct stele__flushe
     stele__observers_lock(observers);
     flusher->number = observers->number;
     for (const struct stele__observer *each = observers->first; each; each = each->next)
-        flusher->behind += stele__observer_oldest(each) <= flusher->number;
+        flusher->behind += stele__observer_oldest(each) <= flusher->number && !stele__observer_is_here(each);
     are_behind = flusher->behind > 0;
     if (are_behind) {
         flusher->next = observers->flushers;
@@ -337,6 +337,8 @@ void stele__observers_stop(struct stele__observers *observers, uint32_t timeout_
     observers->is_stopped = true;
     update_want(observers);
     for (struct stele__observer *each = observers->first; each; each = each->next) {
+        if (stele__observer_is_here(each)) /* it will see the rest when this call of it has returned */
+            continue;
         dropped += each->count;
         stele__observer_empty(each, &dead);
     }

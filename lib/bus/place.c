@@ -10,7 +10,7 @@
 
 #include <xxhash.h>
 
-struct stele__flight *stele__place_begin(struct stele__place *place, uint64_t position)
+struct stele__flight *stele__place_begin(struct stele__place *place, uint64_t position, uint64_t read)
 {
     struct stele__flight *flight = &place->window[(place->first + place->count) % STELE__PLACE_WINDOW];
 
@@ -18,7 +18,7 @@ struct stele__flight *stele__place_begin(struct stele__place *place, uint64_t po
     place->count++;
     place->outstanding++;
     place->references++;
-    place->read = position;
+    place->read = read;
     return flight;
 }
 

@@ -35,6 +35,8 @@ struct stele__place {
     unsigned references;
 
     uint64_t read;                                    /* all up to here was looked at */
+    uint64_t split;                                   /* an event that upcasters split, read in part */
+    unsigned parts;                                   /* of it, that were looked at */
     struct stele__flight window[STELE__PLACE_WINDOW]; /* a ring, in order */
     size_t first, count;
     size_t outstanding; /* deliveries that have not come back: those of the window, and of one given up */
@@ -61,8 +63,8 @@ static inline uint64_t stele__place_handled(const struct stele__place *place)
     return place->count ? place->window[place->first].position - 1 : place->read;
 }
 
-/* An event goes on its way. There must be room. */
-struct stele__flight *stele__place_begin(struct stele__place *place, uint64_t position);
+/* An event goes on its way, and all up to `read` was looked at then. There must be room. */
+struct stele__flight *stele__place_begin(struct stele__place *place, uint64_t position, uint64_t read);
 /* It did not: the last one begun is taken back. */
 void stele__place_give_up(struct stele__place *place, uint64_t read);
 /* It came back. `is_handled` is false if it was discarded: then the place stays before it for good. */

@@ -33,7 +33,7 @@ static stele_status fail_type(const stele_message *message, stele_status status,
 static void see_message(stele_bus *bus, const stele_message *message, const struct stele__origin *origin,
                         enum stele_seen seen, size_t count)
 {
-    struct stele_context context;
+    struct stele__context context;
 
     if (!stele__is_seen(bus, seen))
         return;
@@ -93,13 +93,13 @@ static bool is_gone(const stele_bus *bus, const struct stele__table *table, cons
 }
 
 /* Inline routes without anything around them. Returns how many were called. */
-static size_t call_plain(struct stele_context *context, const struct stele__entry *entry,
+static size_t call_plain(struct stele__context *context, const struct stele__entry *entry,
                          const struct stele__table *table)
 {
     stele_bus *bus = context->bus;
+    uintptr_t ticket = stele__tickets(entry->count);
     size_t called = 0;
 
-    context->is_open = true;
     for (size_t i = 0; i < entry->count; i++) {
         const struct stele__item *item = &entry->items[i];
         stele_status status;
@@ -112,10 +112,11 @@ static size_t call_plain(struct stele_context *context, const struct stele__entr
         }
         called++;
         context->item = item;
-        status = item->handle(item->resource, context->message, context);
+        status = item->handle(item->resource, context->message, stele__context_open(context, ticket++));
         if (status != STELE_OK || context->emitted_count || context->failed != STELE_OK)
             stele__call_settle_plain(context, status);
     }
+    stele__context_close(context);
     return called;
 }
 
@@ -127,7 +128,7 @@ struct reach {
     stele_error **error;
 };
 
-static void send_one(const struct stele_context *context, const struct stele__item *item, struct reach *reach)
+static void send_one(const struct stele__context *context, const struct stele__item *item, struct reach *reach)
 {
     const struct stele__sending sending = {.route = item->route,
                                            .message = context->message,
@@ -140,7 +141,7 @@ static void send_one(const struct stele_context *context, const struct stele__it
         reach->status = status;
 }
 
-static void reach_one(struct stele_context *context, const struct stele__item *item, struct reach *reach)
+static void reach_one(struct stele__context *context, const struct stele__item *item, struct reach *reach)
 {
     if (!stele__where_holds(&item->route->table->where, context->message))
         return;
@@ -154,8 +155,8 @@ static void reach_one(struct stele_context *context, const struct stele__item *i
     stele__call_inline(context);
 }
 
-static void reach_all(struct stele_context *context, const struct stele__entry *entry, const struct stele__table *table,
-                      struct reach *reach)
+static void reach_all(struct stele__context *context, const struct stele__entry *entry,
+                      const struct stele__table *table, struct reach *reach)
 {
     for (size_t i = 0; i < entry->count; i++) {
         const struct stele__item *item = &entry->items[i];
@@ -174,7 +175,7 @@ static stele_status distribute(stele_bus *bus, const struct stele__entry *entry,
                                const struct stele__origin *origin, struct reach *reach)
 {
     const struct stele__table *table = atomic_load_explicit(&bus->table, memory_order_relaxed);
-    struct stele_context context;
+    struct stele__context context;
 
     stele__context_init(&context, bus, message, origin->unit, origin->hop, origin->parent_call);
     stele__current = &context;
@@ -211,8 +212,11 @@ static stele_status ask(const struct stele__entry *entry, stele_bus *bus, const 
     } else if (answer.signal != STELE_PROCEED) {
         const char *text = stele__call_answer_text(&call);
 
-        status = fail_type(message, answer.status, *text ? text : stele_status_text(answer.status), error);
+        text = *text ? text : stele_status_text(answer.status);
+        status = fail_type(message, answer.status, text, error);
         stele__error_add(error, "interceptor", "%s", call.asked->name);
+        if (status == STELE_OVERLOAD)
+            stele__unit_fail(origin->unit, status, "", message, text, 0);
     }
     stele__call_fini(&call);
     return status;

@@ -51,18 +51,22 @@ static void enlist(struct stele__box *box, struct stele__sender *sender)
     pthread_mutex_unlock(&box->bus->mutex);
 }
 
-static void delist(struct stele__box *box, struct stele__sender *sender)
+/* False if it was called. */
+static bool delist(struct stele__box *box, struct stele__sender *sender)
 {
     struct stele__sender **place = &box->senders;
+    bool is_listed;
 
     pthread_mutex_lock(&box->bus->mutex);
     while (*place && *place != sender)
         place = &(*place)->next;
-    if (*place) {
+    is_listed = *place != NULL;
+    if (is_listed) {
         *place = sender->next;
         atomic_fetch_sub(&box->senders_waiting, 1);
     }
     pthread_mutex_unlock(&box->bus->mutex);
+    return is_listed;
 }
 
 /* --- Sending ------------------------------------------------------------------------------------------------ */
@@ -131,6 +135,7 @@ static enum stele__mail put_waiting(struct stele__box *box, struct stele__delive
     struct stele__sender sender = {NULL};
     enum stele__mail mail = STELE__MAIL_FULL;
     bool is_in_time = true;
+    bool was_called = false;
 
     if (!stele__signal_init(&sender.signal))
         return STELE__MAIL_FULL;
@@ -141,8 +146,11 @@ static enum stele__mail put_waiting(struct stele__box *box, struct stele__delive
         mail = put(box, delivery, false);
         if (mail == STELE__MAIL_FULL)
             is_in_time = stele__runtime_wait(runtime, &sender.signal, deadline);
-        delist(box, &sender);
+        was_called = !delist(box, &sender);
     }
+    /* It goes, with or without a place, and the call was for one that is free: the next one's. */
+    if (was_called)
+        stele__box_call_senders(box, false);
     stele__signal_fini(&sender.signal);
     return mail;
 }
@@ -198,5 +206,7 @@ stele_status stele__queue(const struct stele__sending *sending, stele_error **er
     if (mail == STELE__MAIL_TAKEN)
         return STELE_OK;
     stele__delivery_withdraw(delivery);
+    if (sending->origin.unit)
+        atomic_fetch_sub_explicit(&sending->origin.unit->deliveries, 1, memory_order_relaxed);
     return mail == STELE__MAIL_FULL ? refuse_full(sending, error) : refuse_closed(sending, error);
 }

@@ -35,15 +35,16 @@ static stele_status check_send(stele_bus *bus, const stele_message *message, con
     return options ? stele__options_check(options, sizeof(*options), sizeof(*options), "options", error) : STELE_OK;
 }
 
-/* Hops go on where a handler publishes by the bus itself. */
+/* Hops go on where a handler publishes by the bus itself, or by another one. */
 static struct stele__origin origin_here(const stele_bus *bus, struct stele_unit *unit)
 {
     struct stele__origin origin = {unit, 1, 0};
 
-    if (stele__current && stele__current->bus == bus) {
-        origin.hop = stele__current->hop + 1;
+    if (!stele__current)
+        return origin;
+    origin.hop = stele__current->hop + 1;
+    if (stele__current->bus == bus)
         origin.parent_call = stele__current->call;
-    }
     return origin;
 }
 
@@ -126,6 +127,7 @@ static stele_status fail_first(const struct stele_unit *unit, stele_error **erro
         stele__fail(error, first->status, "%s", first->text);
     if (*first->route)
         stele__error_add(error, "route", "%s", first->route);
+    stele__error_add(error, "text", "%s", first->text);
     stele__error_add(error, "type", "%s", first->type);
     stele__error_add(error, "id", "%s", first->id);
     return first->status;

@@ -9,6 +9,7 @@
  * last one calls `stop` and frees it. What can fail: a struct that is no good
  * (STELE_INVALID naming the route), memory.
  */
+#include "bus/check.h"
 #include "bus/core.h"
 
 #include "base/error.h"
@@ -27,9 +28,12 @@ static stele_status fail_route(const struct stele_route *table, const char *why,
     return STELE_INVALID;
 }
 
-static bool is_pattern(const char *on)
+/* It must be able to match a type. */
+static stele_status check_pattern(const char *on, stele_error **error)
 {
-    return strpbrk(on, "*>") != NULL;
+    const stele_status status = stele__pattern_check(stele__slice(on), error);
+
+    return status == STELE_OK ? stele__attribute_check(STELE__TYPE, stele__slice(on), error) : status;
 }
 
 static stele_status check_interest(const struct stele_route *table, stele_error **error)
@@ -40,21 +44,16 @@ static stele_status check_interest(const struct stele_route *table, stele_error 
         return fail_route(table, "neither `on` nor `type` is set", error);
     if (table->on && table->type)
         return fail_route(table, "both `on` and `type` are set", error);
-    status = table->type ? stele_type_check(table->type, error) : stele__pattern_check(stele__slice(table->on), error);
+    status = table->type ? stele_type_check(table->type, error) : check_pattern(table->on, error);
     if (status != STELE_OK) {
         stele__error_prefix(error, "route %s", table->name);
         stele__error_add(error, "route", "%s", table->name);
-        return STELE_INVALID;
+        return status;
     }
     if (table->type && table->type->kind != STELE_EVENT && table->type->kind != STELE_COMMAND &&
         table->type->kind != STELE_QUERY && table->type->kind != STELE_REPLY)
         return fail_route(table, "its type is none of messages", error);
     return STELE_OK;
-}
-
-static bool is_stored(const struct stele_route *table)
-{
-    return table->delivery == STELE_AFTER_COMMIT || table->delivery == STELE_DURABLE;
 }
 
 /* What is wrong with the members together; NULL: nothing. */
@@ -75,12 +74,14 @@ static const char *misfit(const struct stele_route *table)
         return "STELE_SUSPEND needs a mailbox, and it is inline";
     if (table->partition && table->overflow == STELE_DROP_OLDEST)
         return "STELE_DROP_OLDEST does not go with partitions";
+    if (table->partition && !*table->partition)
+        return "its partition is empty";
     if (table->partition && table->partition[0] == '@' && strcmp(table->partition, "@subject") != 0 &&
         strcmp(table->partition, "@stream") != 0)
         return "its partition is neither a field nor \"@subject\" nor \"@stream\"";
-    if (is_stored(table) && table->overflow != STELE_BLOCK)
+    if (stele__route_is_stored(table) && table->overflow != STELE_BLOCK)
         return "a route after the commit loses nothing: overflow must be STELE_BLOCK";
-    if (!is_stored(table) && table->begin != STELE_BEGIN_NOW)
+    if (!stele__route_is_stored(table) && table->begin != STELE_BEGIN_NOW)
         return "`begin` is of routes after the commit";
     return NULL;
 }
@@ -129,20 +130,6 @@ bool stele__route_matches(const struct stele__route *route, uint64_t hash, struc
 
 /* --- One command, one handler, under the mutex ---------------------------------------------------- */
 
-static const char *exact_name(const struct stele_route *table)
-{
-    if (table->type)
-        return table->type->name;
-    return is_pattern(table->on) ? NULL : table->on;
-}
-
-/* True unless conditions keep them apart. */
-static bool may_both_want(const struct stele_where *left, const struct stele_where *right)
-{
-    return !left->field || !right->field || strcmp(left->field, right->field) != 0 ||
-           strcmp(left->equals, right->equals) == 0;
-}
-
 static bool is_exclusive(stele_bus *bus, const char *name)
 {
     const struct stele_type *type = stele__bus_known(bus, stele__slice(name));
@@ -150,16 +137,13 @@ static bool is_exclusive(stele_bus *bus, const char *name)
     return type && (type->kind == STELE_COMMAND || type->kind == STELE_QUERY);
 }
 
-/* Another handler of the same exact name, behind `from` in the list; NULL: none. */
+/* Another handler of the same exact name, from the place `from` of the list on; NULL: none. */
 static struct stele__route *find_rival(stele_bus *bus, const struct stele_route *table, size_t from)
 {
-    const char *name = exact_name(table);
-
-    for (size_t i = from; name && i < bus->routes.count; i++) {
+    for (size_t i = from; i < bus->routes.count; i++) {
         struct stele__route *route = *(struct stele__route **)stele__vector_at(&bus->routes, i);
-        const char *other = exact_name(route->table);
 
-        if (other && strcmp(other, name) == 0 && may_both_want(&route->table->where, &table->where))
+        if (stele__routes_are_rivals(route->table, table))
             return route;
     }
     return NULL;
@@ -167,8 +151,8 @@ static struct stele__route *find_rival(stele_bus *bus, const struct stele_route 
 
 static stele_status fail_rival(const struct stele_route *table, const struct stele__route *rival, stele_error **error)
 {
-    stele__fail(error, STELE_INVALID, "route %s: %s is handled by route %s already", table->name, exact_name(table),
-                rival->table->name);
+    stele__fail(error, STELE_INVALID, "route %s: %s is handled by route %s already", table->name,
+                stele__route_exact_name(table), rival->table->name);
     stele__error_add(error, "route", "%s", table->name);
     return STELE_INVALID;
 }
@@ -177,7 +161,7 @@ static stele_status check_rivals(stele_bus *bus, const struct stele_route *table
 {
     const struct stele__route *rival;
 
-    if (!exact_name(table) || !is_exclusive(bus, exact_name(table)))
+    if (!stele__route_exact_name(table) || !is_exclusive(bus, stele__route_exact_name(table)))
         return STELE_OK;
     rival = find_rival(bus, table, 0);
     return rival ? fail_rival(table, rival, error) : STELE_OK;
@@ -190,7 +174,7 @@ static stele_status check_known(stele_bus *bus, const char *name, stele_error **
         return STELE_OK;
     for (size_t i = 0; i < bus->routes.count; i++) {
         const struct stele__route *route = *(struct stele__route **)stele__vector_at(&bus->routes, i);
-        const char *other = exact_name(route->table);
+        const char *other = stele__route_exact_name(route->table);
         const struct stele__route *rival =
             other && strcmp(other, name) == 0 ? find_rival(bus, route->table, i + 1) : NULL;
 
@@ -351,7 +335,7 @@ static stele_status make_route(stele_bus *bus, const struct stele_route *table, 
     route->resource = resource;
     route->bus = bus;
     atomic_init(&route->references, STELE__ROUTE_KNOWN);
-    if (table->on && !is_pattern(table->on))
+    if (stele__route_is_exact(table))
         route->hash = XXH3_64bits(table->on, strlen(table->on));
     if (bus->measures)
         route->measured = stele__measured_new();
@@ -377,7 +361,7 @@ static stele_status enlist(stele_bus *bus, struct stele__route *route, stele_err
         return stele__bus_refuse(bus, error);
     if (stele__map_get(&bus->names, name))
         return fail_route(table, "another route has this name", error);
-    if (is_stored(table) && !atomic_load(&bus->follower))
+    if (stele__route_is_stored(table) && !atomic_load(&bus->follower))
         return fail_route(table, "it reads the log, which needs stele_bus_follow() first", error);
     status = learn_all(bus, table, error);
     if (status == STELE_OK)
@@ -412,7 +396,7 @@ stele_status stele__route_add(stele_bus *bus, const struct stele_route *table, v
     stele__route_ref(route);
     pthread_mutex_unlock(&bus->mutex);
     stele__table_reclaim(bus);
-    if (status == STELE_OK && is_stored(table)) {
+    if (status == STELE_OK && stele__route_is_stored(table)) {
         status = stele__follower_add(atomic_load(&bus->follower), route, error);
         if (status != STELE_OK) {
             route->box = NULL;
@@ -521,7 +505,7 @@ bool stele_bus_remove_route(stele_bus *bus, stele_route_id id)
         return false;
     for (size_t i = 0; i < route->placed_count; i++)
         stele__placed_retire(route->placed[i]);
-    if (route->table->delivery == STELE_AFTER_COMMIT || route->table->delivery == STELE_DURABLE)
+    if (stele__route_is_stored(route->table))
         stele__follower_remove(atomic_load(&bus->follower), route);
     if (route->box && !route->aggregate)
         stele__box_close(route->box, STELE_CANCELLED);

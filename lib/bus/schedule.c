@@ -15,7 +15,7 @@
  * drifts; one that could not be kept is left out, not made up for. `at` looks at
  * the wall clock again when its timer fires, as that may have been set meanwhile.
  *
- * What can fail: memory; a publish, which is logged.
+ * What can fail: memory; a publish, which is logged and counted.
  */
 #include <stele/bus.h>
 
@@ -52,6 +52,7 @@ struct stele__schedules {
     stele_bus *bus;
     stele_runtime *runtime;
     atomic_size_t references;
+    _Atomic uint64_t failed;   /* publishes */
     struct stele__signal idle; /* stopped, and nothing is publishing */
 
     pthread_mutex_t mutex; /* guards what follows */
@@ -135,10 +136,12 @@ static void advance(struct schedule *schedule)
 
 /* --- Publishing --------------------------------------------------------------------------------- */
 
-static void log_failure(const struct schedule *schedule, stele_status status, const char *text)
+/* Log it, and count it. */
+static void note_failure(const struct schedule *schedule, stele_status status, const char *text)
 {
     char id[24];
 
+    atomic_fetch_add_explicit(&schedule->all->failed, 1, memory_order_relaxed);
     snprintf(id, sizeof(id), "%" PRIu64, schedule->id);
     STELE__LOG(STELE_LOG_WARNING, "a scheduled message was not published", {"schedule", id},
                {"type", stele_message_type(schedule->message).data}, {"status", stele_status_name(status)},
@@ -155,7 +158,7 @@ static void publish(const struct schedule *schedule)
     if (status == STELE_OK)
         status = stele_publish(schedule->all->bus, message, NULL, &error);
     if (status != STELE_OK)
-        log_failure(schedule, status, stele_error_message(error));
+        note_failure(schedule, status, stele_error_message(error));
     stele_error_free(error);
     stele_message_unref(message);
 }
@@ -191,7 +194,7 @@ static bool end(struct schedule *schedule)
     if (schedule->is_listed) {
         advance(schedule);
         if (!stele__timer_start(all->runtime, &schedule->timer, time_left(schedule))) {
-            log_failure(schedule, STELE_NO_MEMORY, "there is no memory for its timer: it has ended");
+            note_failure(schedule, STELE_NO_MEMORY, "there is no memory for its timer: it has ended");
             delist(schedule);
         }
     }
@@ -324,10 +327,13 @@ stele_status stele_schedule_every(stele_bus *bus, uint64_t interval_ms, const st
 
 bool stele_schedule_cancel(stele_bus *bus, stele_schedule_id id)
 {
-    struct stele__schedules *all = stele__bus_schedules(bus);
+    struct stele__schedules *all;
     struct schedule *schedule;
     bool is_waiting = false;
 
+    if (!bus)
+        return false;
+    all = stele__bus_schedules(bus);
     pthread_mutex_lock(&all->mutex);
     schedule = stele__map_get(&all->by_id, key_of(&id));
     if (schedule) {
@@ -372,6 +378,11 @@ bool stele__schedules_drain(struct stele__schedules *all)
 {
     return stele__runtime_wait(all->runtime, &all->idle,
                                stele__runtime_monotonic(all->runtime) + DRAIN_MS * NANOS_PER_MS);
+}
+
+uint64_t stele__schedules_failed(const struct stele__schedules *all)
+{
+    return atomic_load_explicit(&all->failed, memory_order_relaxed);
 }
 
 void stele__schedules_free(struct stele__schedules *all)

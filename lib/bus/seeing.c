@@ -256,6 +256,25 @@ static void start_watching(struct stele__observers *observers)
     observers->references += observers->is_watching;
 }
 
+static _Thread_local struct stele__observer *innermost;
+
+bool stele__observer_is_here(const struct stele__observer *observer)
+{
+    const struct stele__observer *here = innermost;
+
+    while (here && here != observer)
+        here = here->outer;
+    return here != NULL;
+}
+
+static void see(struct stele__observer *observer, const struct stele_observation *observation)
+{
+    observer->outer = innermost;
+    innermost = observer;
+    observer->table.see(observer->context, observation);
+    innermost = observer->outer;
+}
+
 /* The sighting to be seen now; NULL for an observer that was removed meanwhile. */
 static struct stele__sighting *begin_seeing(struct stele__observer *observer)
 {
@@ -300,7 +319,7 @@ void stele__observer_run(struct stele__task *task)
     bool has_more, is_removed;
 
     if (sighting)
-        observer->table.see(observer->context, &sighting->observation);
+        see(observer, &sighting->observation);
     stele__observers_lock(observers);
     has_more = end_seeing(observer, &is_removed, &dead);
     stele__observers_unlock(observers);

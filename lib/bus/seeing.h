@@ -39,6 +39,7 @@ struct stele__observer {
     size_t capacity;
     size_t first, count;
     struct stele__sighting *seeing; /* what `see` is being called with */
+    struct stele__observer *outer;  /* that the same thread is in `see` of; of the thread */
     uint64_t calls, watched;        /* of `see`; the one that was under way at the last tick */
     bool is_scheduled;
     bool is_removed;
@@ -98,6 +99,8 @@ void stele__observer_release(struct stele__observer *observer);
 
 /* --- seeing.c ---------------------------------------------------------------------- */
 
+/* True in a thread that is in `see` of the observer: it cannot wait for it. */
+bool stele__observer_is_here(const struct stele__observer *observer);
 /* The number of the oldest sighting that an observer has not done with. Under the lock. */
 uint64_t stele__observer_oldest(const struct stele__observer *observer);
 /* Throw out all that waits for an observer, under the lock; what nobody needs any more is put on the chain of the dead. */

@@ -5,6 +5,7 @@
  * most an eighth wide, and its middle, which stands for what is in it, at most
  * a sixteenth away (6.25 %). What can fail: memory, for the histogram.
  */
+#include "bus/check.h"
 #include "bus/core.h"
 
 #include "base/error.h"
@@ -179,7 +180,7 @@ static void add_place(const struct stele__route *route, struct stele_route_stats
     struct stele__follower *follower = atomic_load(&route->bus->follower);
     uint64_t head = 0;
 
-    if (!follower || (route->table->delivery != STELE_AFTER_COMMIT && route->table->delivery != STELE_DURABLE))
+    if (!follower || !stele__route_is_stored(route->table))
         return;
     stele__follower_place(follower, route, &out->position, &head);
     out->lag = head > out->position ? head - out->position : 0;
@@ -267,6 +268,7 @@ void stele_bus_get_stats(stele_bus *bus, struct stele_bus_stats *out)
     out->unrouted = read_count(&bus->unrouted);
     out->late_replies = read_count(&bus->late_replies);
     out->hops_ended = read_count(&bus->hops_ended);
+    out->unscheduled = stele__schedules_failed(bus->schedules);
     out->stopping = stele__bus_state(bus) != STELE__BUS_RUNNING;
     out->dead_letters = stele__graves_count(bus->graves);
     pthread_mutex_lock(&bus->mutex);

@@ -52,6 +52,12 @@ void stele__table_free(struct stele__table *table)
 {
     if (!table)
         return;
+    while (table->removed) {
+        struct stele__route *removed = table->removed;
+
+        table->removed = removed->next_removed;
+        stele__route_release(removed, STELE__ROUTE_KNOWN);
+    }
     while (table->entries) {
         struct stele__entry *entry = table->entries;
 
@@ -73,7 +79,7 @@ static size_t shard_of_thread(void)
 
 static bool is_reading(const stele_bus *bus)
 {
-    for (const struct stele_context *context = stele__current; context; context = context->outer) {
+    for (const struct stele__context *context = stele__current; context; context = context->outer) {
         if (context->bus == bus)
             return true;
     }
@@ -133,12 +139,6 @@ static void free_tables(struct stele__table *table)
     while (table) {
         struct stele__table *next = table->retired_next;
 
-        while (table->removed) {
-            struct stele__route *removed = table->removed;
-
-            table->removed = removed->next_removed;
-            stele__route_release(removed, STELE__ROUTE_KNOWN);
-        }
         stele__table_free(table);
         table = next;
     }

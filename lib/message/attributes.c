@@ -1,8 +1,8 @@
 /*
  * What attributes are called and what they may be.
  *
- * One table has a row per name of the library's own: how long its text may be
- * and which form it must have. A text comes from options or from JSON, goes
+ * Two tables have a row per attribute of the library's own: its name, and how
+ * long its text may be and which form it must have. A text comes from options or from JSON, goes
  * through length, characters (the String type of CloudEvents 1.0.2) and form
  * (URIs of RFC 3986, media types of RFC 2045, W3C trace context), and is left
  * as it is. What can fail: the text; the error names the attribute.
@@ -17,7 +17,6 @@
 #include "message/syntax.h"
 
 struct attribute_rules {
-    struct stele_slice name;
     size_t limit;                     /* bytes; 0: not a text that is checked here */
     bool (*form)(struct stele_slice); /* NULL: any text */
     const char *form_text;
@@ -28,28 +27,39 @@ struct attribute_rules {
         text, sizeof(text) - 1 \
     }
 
+const struct stele_slice stele__attribute_names[STELE__ATTRIBUTES] = {
+    [STELE__SOURCE] = NAME("source"),
+    [STELE__SUBJECT] = NAME("subject"),
+    [STELE__DATACONTENTTYPE] = NAME("datacontenttype"),
+    [STELE__DATASCHEMA] = NAME("dataschema"),
+    [STELE__CORRELATIONID] = NAME("correlationid"),
+    [STELE__CAUSATIONID] = NAME("causationid"),
+    [STELE__TRACEPARENT] = NAME("traceparent"),
+    [STELE__SPECVERSION] = NAME("specversion"),
+    [STELE__ID] = NAME("id"),
+    [STELE__TYPE] = NAME("type"),
+    [STELE__TIME] = NAME("time"),
+    [STELE__STREAM] = NAME("stream"),
+    [STELE__STREAMVERSION] = NAME("streamversion"),
+    [STELE__POSITION] = NAME("position"),
+    [STELE__TYPEVERSION] = NAME("typeversion"),
+    [STELE__MESSAGEKIND] = NAME("messagekind"),
+    [STELE__DATA] = NAME("data"),
+    [STELE__DATA_BASE64] = NAME("data_base64"),
+};
+
 static const struct attribute_rules rules[STELE__ATTRIBUTES] = {
-    [STELE__SOURCE] = {NAME("source"), STELE_SOURCE_MAX, stele__is_uri_reference, "is not a URI reference (RFC 3986)"},
-    [STELE__SUBJECT] = {NAME("subject"), STELE_SUBJECT_MAX, NULL, NULL},
-    [STELE__DATACONTENTTYPE] = {NAME("datacontenttype"), STELE_EXTENSION_VALUE_MAX, stele__is_media_type,
-                                "is not a media type (RFC 2045)"},
-    [STELE__DATASCHEMA] = {NAME("dataschema"), STELE_EXTENSION_VALUE_MAX, stele__is_uri,
-                           "is not an absolute URI (RFC 3986)"},
-    [STELE__CORRELATIONID] = {NAME("correlationid"), STELE_CORRELATION_MAX, NULL, NULL},
-    [STELE__CAUSATIONID] = {NAME("causationid"), STELE_CORRELATION_MAX, NULL, NULL},
-    [STELE__TRACEPARENT] = {NAME("traceparent"), STELE_EXTENSION_VALUE_MAX, stele__is_traceparent,
+    [STELE__SOURCE] = {STELE_SOURCE_MAX, stele__is_uri_reference, "is not a URI reference (RFC 3986)"},
+    [STELE__SUBJECT] = {STELE_SUBJECT_MAX, NULL, NULL},
+    [STELE__DATACONTENTTYPE] = {STELE_EXTENSION_VALUE_MAX, stele__is_media_type, "is not a media type (RFC 2045)"},
+    [STELE__DATASCHEMA] = {STELE_EXTENSION_VALUE_MAX, stele__is_uri, "is not an absolute URI (RFC 3986)"},
+    [STELE__CORRELATIONID] = {STELE_CORRELATION_MAX, NULL, NULL},
+    [STELE__CAUSATIONID] = {STELE_CORRELATION_MAX, NULL, NULL},
+    [STELE__TRACEPARENT] = {STELE_EXTENSION_VALUE_MAX, stele__is_traceparent,
                             "is not a traceparent (W3C Trace Context)"},
-    [STELE__SPECVERSION] = {NAME("specversion"), 0, NULL, NULL},
-    [STELE__ID] = {NAME("id"), STELE_ID_MAX, NULL, NULL},
-    [STELE__TYPE] = {NAME("type"), STELE_TYPE_MAX, NULL, NULL},
-    [STELE__TIME] = {NAME("time"), 0, NULL, NULL},
-    [STELE__STREAM] = {NAME("stream"), STELE_STREAM_MAX, NULL, NULL},
-    [STELE__STREAMVERSION] = {NAME("streamversion"), 0, NULL, NULL},
-    [STELE__POSITION] = {NAME("position"), 0, NULL, NULL},
-    [STELE__TYPEVERSION] = {NAME("typeversion"), 0, NULL, NULL},
-    [STELE__MESSAGEKIND] = {NAME("messagekind"), 0, NULL, NULL},
-    [STELE__DATA] = {NAME("data"), 0, NULL, NULL},
-    [STELE__DATA_BASE64] = {NAME("data_base64"), 0, NULL, NULL},
+    [STELE__ID] = {STELE_ID_MAX, NULL, NULL},
+    [STELE__TYPE] = {STELE_TYPE_MAX, NULL, NULL},
+    [STELE__STREAM] = {STELE_STREAM_MAX, NULL, NULL},
 };
 
 static const struct stele_slice kinds[] = {
@@ -59,16 +69,11 @@ static const struct stele_slice kinds[] = {
     [STELE_REPLY] = NAME("reply"),
 };
 
-struct stele_slice stele__attribute_name(enum stele__attribute attribute)
-{
-    return rules[attribute].name;
-}
-
 enum stele__attribute stele__attribute_find(struct stele_slice name)
 {
     enum stele__attribute attribute = 0;
 
-    while (attribute < STELE__ATTRIBUTES && !stele__slice_equal(rules[attribute].name, name))
+    while (attribute < STELE__ATTRIBUTES && !stele__slice_equal(stele__attribute_names[attribute], name))
         attribute++;
     return attribute;
 }
@@ -128,13 +133,14 @@ static stele_status check_text(struct stele_slice name, struct stele_slice value
 stele_status stele__attribute_check(enum stele__attribute attribute, struct stele_slice value, stele_error **error)
 {
     const struct attribute_rules *rule = &rules[attribute];
+    const struct stele_slice name = stele__attribute_name(attribute);
     stele_status status;
 
     if (value.size == 0)
-        return stele__fail_attribute(error, rule->name, "is empty");
-    status = check_text(rule->name, value, rule->limit, error);
+        return stele__fail_attribute(error, name, "is empty");
+    status = check_text(name, value, rule->limit, error);
     if (!status && rule->form && !rule->form(value))
-        return stele__fail_attribute(error, rule->name, rule->form_text);
+        return stele__fail_attribute(error, name, rule->form_text);
     return status;
 }
 

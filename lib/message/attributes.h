@@ -33,7 +33,14 @@ enum stele__attribute {
     STELE__ATTRIBUTES /* how many; also "none of them" */
 };
 
-struct stele_slice stele__attribute_name(enum stele__attribute attribute);
+extern const struct stele_slice stele__attribute_names[STELE__ATTRIBUTES];
+
+static inline struct stele_slice stele__attribute_name(enum stele__attribute attribute)
+{
+    return stele__attribute_names[attribute];
+}
+
+/* STELE__ATTRIBUTES if there is none of that name. */
 enum stele__attribute stele__attribute_find(struct stele_slice name);
 
 /* The source of a message that was given none. */

@@ -1,5 +1,5 @@
 /*
- * Writing MessagePack: the only file that sees msgpack-c. Each function packs
+ * Writing MessagePack: the only file that sees msgpack-c. Each function writes
  * one token into a buffer, which remembers what failed (base/buffer.h); beyond
  * that only a text, byte string, list or map of 4 GiB can fail (STELE_LIMIT).
  */
@@ -72,14 +72,40 @@ void stele__mp_write_double(struct stele__buffer *buffer, double value)
     msgpack_pack_double(&packer, value);
 }
 
+static size_t text_head_size(size_t size)
+{
+    if (size < 32)
+        return 1;
+    return size <= UINT8_MAX ? 2 : size <= UINT16_MAX ? 3 : 5;
+}
+
+static void put_text_head(char *place, size_t head, size_t size)
+{
+    static const uint8_t formats[] = {[2] = 0xd9, [3] = 0xda, [5] = 0xdb};
+
+    if (head == 1) {
+        place[0] = (char)(0xa0 | size);
+        return;
+    }
+    place[0] = (char)formats[head];
+    for (size_t i = head - 1; i > 0; i--, size >>= 8)
+        place[i] = (char)(size & 0xff);
+}
+
+/* By hand: most of what is written is text, and this takes room for head and content in one step. */
 void stele__mp_write_text(struct stele__buffer *buffer, struct stele_slice text)
 {
-    msgpack_packer packer = packer_of(buffer);
+    const size_t head = text_head_size(text.size);
+    char *place;
 
     if (!fits(buffer, text.size))
         return;
-    msgpack_pack_str(&packer, text.size);
-    msgpack_pack_str_body(&packer, text.data, text.size);
+    place = stele__buffer_extend(buffer, head + text.size);
+    if (!place)
+        return;
+    put_text_head(place, head, text.size);
+    if (text.size)
+        memcpy(place + head, text.data, text.size);
 }
 
 void stele__mp_write_bytes(struct stele__buffer *buffer, struct stele_slice bytes)

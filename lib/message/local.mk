@@ -36,3 +36,10 @@ libstele_core_la_SOURCES += \
 	lib/message/ndjson.c \
 	lib/message/syntax.c \
 	lib/message/syntax.h
+
+# Upcasters.
+libstele_core_la_SOURCES += \
+	lib/message/upcast.c \
+	lib/message/upcast.h \
+	lib/message/upcast_change.c \
+	lib/message/upcast_plan.c

@@ -21,11 +21,12 @@
 
 #include <stele/clock.h>
 
-#include "base/arena.h"
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "base/uuid.h"
+#include "message/value.h"
 
 /* --- Sealing ------------------------------------------------------------------------ */
 
@@ -70,19 +71,11 @@ stele_message *stele__message_seal(const struct stele_message *draft)
 
     if (!message)
         return NULL;
-    memset(message, 0, sizeof(*message));
+    *message = *draft;
     place = (char *)(message + 1);
     atomic_init(&message->references, 1);
     message->self = message;
     message->allocated = size;
-    message->kind = draft->kind;
-    message->format = draft->format;
-    message->id_is_uuid = draft->id_is_uuid;
-    message->uuid = draft->uuid;
-    message->type_version = draft->type_version;
-    message->time = draft->time;
-    message->version = draft->version;
-    message->position = draft->position;
     message->type = put_copy(&place, draft->type);
     message->meta = put_copy(&place, draft->meta);
     message->payload = put_copy(&place, payload);
@@ -111,13 +104,27 @@ void stele__message_set_id(struct stele_message *message, struct stele_slice id)
 
 /* --- Making ------------------------------------------------------------------------- */
 
+/* Bytes on the stack for what most payloads and attributes fit into. */
+enum { PAYLOAD_SCRATCH = 256, META_SCRATCH = 512 };
+
 /* What makes a message, on its way there. */
 struct making {
     struct stele_message draft;
     struct stele__attributes attributes;
-    struct stele__buffer meta;
     size_t payload_limit;
+    bool takes_extensions; /* over from the cause */
 };
+
+/* To copy from: compilers make moves of that, where clearing so much is an instruction that takes long to start. */
+static const struct stele_message no_draft;
+static const struct stele__attributes no_attributes;
+
+static void start(struct making *making, bool takes_extensions)
+{
+    making->draft = no_draft;
+    making->attributes = no_attributes;
+    making->takes_extensions = takes_extensions;
+}
 
 static stele_status set_payload_limit(struct making *making, size_t limit, stele_error **error)
 {
@@ -154,35 +161,62 @@ static void set_format(struct making *making, enum stele_payload_format format)
     making->attributes.format = format;
 }
 
-/* What a message takes over from the one it follows (B6). */
-static void inherit(struct stele__attributes *attributes, const stele_message *cause)
+static void take_over(struct stele__attributes *attributes, enum stele__attribute attribute,
+                      const struct stele__meta *meta)
 {
-    const struct stele_slice correlationid = stele_message_correlationid(cause);
-    const struct stele_slice id = stele_message_id(cause);
+    attributes->text[attribute] = meta->text[attribute];
+    attributes->is_valid[attribute] = true;
+}
 
-    attributes->text[STELE__CORRELATIONID] = correlationid.data ? correlationid : id;
+/* What a message takes over from the one it follows (B6). Meta is checked where it comes from; of ids, UUIDs are. */
+static void inherit(struct making *making, const stele_message *cause)
+{
+    struct stele__attributes *attributes = &making->attributes;
+    const struct stele_slice id = stele_message_id(cause);
+    struct stele__meta meta;
+
+    stele__meta_read(cause->meta, &meta);
+    attributes->text[STELE__CORRELATIONID] = id;
+    attributes->is_valid[STELE__CORRELATIONID] = cause->id_is_uuid;
     attributes->text[STELE__CAUSATIONID] = id;
-    attributes->text[STELE__TRACEPARENT] = stele_message_traceparent(cause);
+    attributes->is_valid[STELE__CAUSATIONID] = cause->id_is_uuid;
+    if (meta.text[STELE__CORRELATIONID].data)
+        take_over(attributes, STELE__CORRELATIONID, &meta);
+    take_over(attributes, STELE__TRACEPARENT, &meta);
+    if (making->takes_extensions)
+        attributes->inherited = meta.extensions;
 }
 
 static void override(struct stele__attributes *attributes, enum stele__attribute attribute, const char *text)
 {
-    if (text)
-        attributes->text[attribute] = stele__slice(text);
+    if (!text)
+        return;
+    attributes->text[attribute] = stele__slice(text);
+    attributes->is_valid[attribute] = false;
 }
 
 static stele_status set_id(struct making *making, const char *id, stele_error **error)
 {
-    stele_status status = STELE_OK;
+    stele__message_set_id(&making->draft, stele__slice(id));
+    return stele__attribute_check(STELE__ID, stele__slice(id), error);
+}
 
-    if (id) {
-        status = stele__attribute_check(STELE__ID, stele__slice(id), error);
-        stele__message_set_id(&making->draft, stele__slice(id));
-    } else {
-        making->draft.id_is_uuid = true;
-        making->draft.uuid = stele_uuid_new();
-    }
-    return status;
+static void set_new_id(struct making *making, struct stele_uuid id)
+{
+    making->draft.id_is_uuid = true;
+    making->draft.uuid = id;
+}
+
+/* Time and id; where both are to be made, of one look at the clock. */
+static stele_status set_origin(struct making *making, const struct stele_message_options *options, stele_error **error)
+{
+    const bool has_time = options && options->has_time;
+
+    making->draft.time = has_time ? options->time : stele_time_now();
+    if (options && options->id)
+        return set_id(making, options->id, error);
+    set_new_id(making, has_time ? stele_uuid_new() : stele__uuid_new_at(making->draft.time));
+    return STELE_OK;
 }
 
 static stele_status set_options(struct making *making, const struct stele_message_options *options, stele_error **error)
@@ -193,12 +227,11 @@ static stele_status set_options(struct making *making, const struct stele_messag
     if (status)
         return status;
     if (!options) {
-        making->draft.time = stele_time_now();
         making->payload_limit = STELE_PAYLOAD_DEFAULT;
-        return set_id(making, NULL, error);
+        return set_origin(making, NULL, error);
     }
     if (options->cause)
-        inherit(attributes, options->cause);
+        inherit(making, options->cause);
     override(attributes, STELE__SOURCE, options->source);
     override(attributes, STELE__SUBJECT, options->subject);
     override(attributes, STELE__DATACONTENTTYPE, options->datacontenttype);
@@ -208,33 +241,50 @@ static stele_status set_options(struct making *making, const struct stele_messag
     override(attributes, STELE__TRACEPARENT, options->traceparent);
     attributes->extensions = options->extensions;
     attributes->extension_count = options->extension_count;
-    making->draft.time = options->has_time ? options->time : stele_time_now();
     status = set_payload_limit(making, options->payload_limit, error);
-    return status ? status : set_id(making, options->id, error);
+    return status ? status : set_origin(making, options, error);
 }
 
 static stele_status finish(struct making *making, stele_message **out, stele_error **error)
 {
-    stele_message *message;
-    const stele_status status = stele__attributes_encode(&making->attributes, &making->meta, error);
+    char scratch[META_SCRATCH];
+    struct stele__buffer meta;
+    stele_message *message = NULL;
+    stele_status status;
 
+    stele__buffer_init_on(&meta, scratch, sizeof(scratch));
+    status = stele__attributes_encode(&making->attributes, &meta, error);
+    if (meta.size)
+        making->draft.meta = stele__buffer_slice(&meta);
+    if (!status)
+        message = stele__message_seal(&making->draft);
+    stele__buffer_fini(&meta);
     if (status)
         return status;
-    if (making->meta.size)
-        making->draft.meta = stele__buffer_slice(&making->meta);
-    message = stele__message_seal(&making->draft);
     if (!message)
         return stele__fail_memory(error);
     *out = message;
     return STELE_OK;
 }
 
-stele_status stele_message_new(const struct stele_type *type, const void *payload,
-                               const struct stele_message_options *options, stele_message **out, stele_error **error)
+static stele_status encode(struct making *making, const struct stele_type *type, const void *payload,
+                           struct stele__buffer *bytes, stele_error **error)
 {
-    struct making making = {0};
-    struct stele_arena arena;
-    struct stele_slice bytes;
+    stele_status status = stele_value_check(type, payload, error);
+
+    if (!status)
+        status = stele__value_to_msgpack(type, payload, bytes, error);
+    if (!status)
+        status = stele__buffer_finish(bytes, "payload", error);
+    return status ? status : set_payload(making, stele__buffer_slice(bytes), error);
+}
+
+static stele_status make(bool takes_extensions, const struct stele_type *type, const void *payload,
+                         const struct stele_message_options *options, stele_message **out, stele_error **error)
+{
+    char scratch[PAYLOAD_SCRATCH];
+    struct stele__buffer bytes;
+    struct making making;
     stele_status status;
 
     if (!type)
@@ -243,22 +293,32 @@ stele_status stele_message_new(const struct stele_type *type, const void *payloa
         return stele__fail_argument(error, "payload", "is NULL");
     if (!out)
         return stele__fail_argument(error, "out", "is NULL");
-    stele__arena_init(&arena);
+    stele__buffer_init_on(&bytes, scratch, sizeof(scratch));
+    bytes.limit = STELE_PAYLOAD_MAX;
+    start(&making, takes_extensions);
     set_format(&making, STELE_PAYLOAD_MSGPACK);
     status = set_type(&making, type->kind, stele__slice(type->name), type->version, error);
     if (!status)
         status = set_options(&making, options, error);
     if (!status)
-        status = stele_value_check(type, payload, error);
-    if (!status)
-        status = stele_msgpack_encode(type, payload, &arena, &bytes, error);
-    if (!status)
-        status = set_payload(&making, bytes, error);
+        status = encode(&making, type, payload, &bytes, error);
     if (!status)
         status = finish(&making, out, error);
-    stele__buffer_fini(&making.meta);
-    stele__arena_fini(&arena);
+    stele__buffer_fini(&bytes);
     return status;
+}
+
+stele_status stele_message_new(const struct stele_type *type, const void *payload,
+                               const struct stele_message_options *options, stele_message **out, stele_error **error)
+{
+    return make(false, type, payload, options, out, error);
+}
+
+stele_status stele__message_follow(const struct stele_type *type, const void *payload,
+                                   const struct stele_message_options *options, stele_message **out,
+                                   stele_error **error)
+{
+    return make(true, type, payload, options, out, error);
 }
 
 static stele_status check_msgpack(struct stele_slice payload, stele_error **error)
@@ -295,22 +355,20 @@ static stele_status set_raw_payload(struct making *making, enum stele_payload_fo
 stele_status stele_message_new_raw(const struct stele_raw_message *raw, const struct stele_message_options *options,
                                    stele_message **out, stele_error **error)
 {
-    struct making making = {0};
+    struct making making;
     stele_status status;
 
     if (!raw)
         return stele__fail_argument(error, "raw", "is NULL");
     if (!out)
         return stele__fail_argument(error, "out", "is NULL");
+    start(&making, false);
     status = set_type(&making, raw->kind, stele__slice(raw->type), raw->type_version ? raw->type_version : 1, error);
     if (!status)
         status = set_options(&making, options, error);
     if (!status)
         status = set_raw_payload(&making, raw->format, raw->payload, error);
-    if (!status)
-        status = finish(&making, out, error);
-    stele__buffer_fini(&making.meta);
-    return status;
+    return status ? status : finish(&making, out, error);
 }
 
 /* --- References --------------------------------------------------------------------- */

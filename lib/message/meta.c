@@ -26,36 +26,70 @@ static const char *const format_names[] = {
 
 /* --- Writing ------------------------------------------------------------------------ */
 
-static stele_status check(const struct stele__attributes *attributes, stele_error **error)
+/* Check the texts that are there; bits of those to be kept, which is all but the default. */
+static stele_status check_texts(const struct stele__attributes *attributes, unsigned *kept, stele_error **error)
 {
+    const struct stele_slice *text = attributes->text;
+
+    *kept = 0;
     for (enum stele__attribute i = 0; i < STELE__META_TEXTS; i++) {
         stele_status status = STELE_OK;
 
-        if (attributes->text[i].data)
-            status = stele__attribute_check(i, attributes->text[i], error);
+        if (!text[i].data)
+            continue;
+        *kept |= 1U << i;
+        if (!attributes->is_valid[i])
+            status = stele__attribute_check(i, text[i], error);
         if (status)
             return status;
     }
+    if (text[STELE__SOURCE].data && stele__slice_equal(text[STELE__SOURCE], stele__slice(STELE__SOURCE_DEFAULT)))
+        *kept &= ~(1U << STELE__SOURCE);
+    return STELE_OK;
+}
+
+static bool has_own(const struct stele__attributes *attributes, const char *name)
+{
+    for (size_t i = 0; attributes->extensions && i < attributes->extension_count; i++) {
+        if (strcmp(attributes->extensions[i].name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* The next inherited extension that the message has not of its own. */
+static bool next_inherited(const struct stele__attributes *attributes, struct stele__extension_walk *walk,
+                           struct stele_extension *out)
+{
+    while (stele__extension_next(walk, out)) {
+        if (!has_own(attributes, out->name))
+            return true;
+    }
+    return false;
+}
+
+static stele_status count_extensions(const struct stele__attributes *attributes, size_t *count, stele_error **error)
+{
+    struct stele__extension_walk walk = attributes->inherited;
+    struct stele_extension extension;
+
+    *count = attributes->extension_count;
+    while (next_inherited(attributes, &walk, &extension))
+        ++*count;
+    if (*count > STELE_EXTENSIONS_MAX)
+        return stele__fail_limit(error, "extensions", *count, STELE_EXTENSIONS_MAX, "attributes");
     return stele__extensions_check(attributes->extensions, attributes->extension_count, error);
 }
 
-/* True if a text is to be kept: it is there and not the default. */
-static bool is_kept(const struct stele__attributes *attributes, enum stele__attribute attribute)
-{
-    const struct stele_slice text = attributes->text[attribute];
-
-    return text.data && !(attribute == STELE__SOURCE && stele__slice_equal(text, stele__slice(STELE__SOURCE_DEFAULT)));
-}
-
-static uint32_t count_pairs(const struct stele__attributes *attributes)
+static uint32_t count_pairs(const struct stele__attributes *attributes, unsigned kept, size_t extensions)
 {
     uint32_t count = 0;
 
-    for (enum stele__attribute i = 0; i < STELE__META_TEXTS; i++)
-        count += is_kept(attributes, i);
+    for (; kept; kept &= kept - 1)
+        count++;
     count += attributes->kind != STELE_EVENT;
     count += attributes->format != STELE_PAYLOAD_MSGPACK;
-    count += attributes->extension_count > 0;
+    count += extensions > 0;
     return count;
 }
 
@@ -69,25 +103,38 @@ static void write_extension(struct stele__buffer *buffer, const struct stele_ext
     }
 }
 
-static void write_extensions(struct stele__buffer *buffer, const struct stele__attributes *attributes)
+static void write_extensions(struct stele__buffer *buffer, const struct stele__attributes *attributes, size_t count)
 {
+    struct stele__extension_walk walk = attributes->inherited;
+    struct stele_extension extension;
+
     stele__mp_write_text(buffer, stele__slice("extensions"));
-    stele__mp_write_map(buffer, (uint32_t)attributes->extension_count);
+    stele__mp_write_map(buffer, (uint32_t)count);
     for (size_t i = 0; i < attributes->extension_count; i++)
         write_extension(buffer, &attributes->extensions[i]);
+    while (next_inherited(attributes, &walk, &extension))
+        write_extension(buffer, &extension);
 }
 
 stele_status stele__attributes_encode(const struct stele__attributes *attributes, struct stele__buffer *buffer,
                                       stele_error **error)
 {
-    const uint32_t pairs = count_pairs(attributes);
-    const stele_status status = check(attributes, error);
+    stele_status status;
+    size_t extensions;
+    uint32_t pairs;
+    unsigned kept;
 
-    if (status || pairs == 0)
+    status = check_texts(attributes, &kept, error);
+    if (!status)
+        status = count_extensions(attributes, &extensions, error);
+    if (status)
         return status;
+    pairs = count_pairs(attributes, kept, extensions);
+    if (pairs == 0)
+        return STELE_OK;
     stele__mp_write_map(buffer, pairs);
-    for (enum stele__attribute i = 0; i < STELE__META_TEXTS; i++) {
-        if (!is_kept(attributes, i))
+    for (enum stele__attribute i = 0; kept >> i; i++) {
+        if (!(kept >> i & 1))
             continue;
         stele__mp_write_text(buffer, stele__attribute_name(i));
         stele__mp_write_text(buffer, attributes->text[i]);
@@ -100,8 +147,8 @@ stele_status stele__attributes_encode(const struct stele__attributes *attributes
         stele__mp_write_text(buffer, stele__slice("format"));
         stele__mp_write_text(buffer, stele__slice(format_names[attributes->format]));
     }
-    if (attributes->extension_count > 0)
-        write_extensions(buffer, attributes);
+    if (extensions > 0)
+        write_extensions(buffer, attributes, extensions);
     return stele__buffer_finish(buffer, "the attributes", error);
 }
 
@@ -119,6 +166,21 @@ static unsigned find_key(struct stele_slice key)
     if (stele__slice_equal(key, stele__slice("format")))
         return FORMAT;
     return stele__slice_equal(key, stele__slice("extensions")) ? EXTENSIONS : UNKNOWN;
+}
+
+static bool next_long_text(struct stele__mp_reader *reader, struct stele_slice *text)
+{
+    struct stele__mp_token token;
+
+    if (stele__mp_next(reader, &token, NULL) || token.kind != STELE__MP_TEXT)
+        return false;
+    *text = token.as.slice;
+    return true;
+}
+
+static inline bool next_text(struct stele__mp_reader *reader, struct stele_slice *text)
+{
+    return stele__mp_take_text(reader, text) || next_long_text(reader, text);
 }
 
 static bool next_of_kind(struct stele__mp_reader *reader, enum stele__mp_kind kind, struct stele__mp_token *token)
@@ -141,13 +203,14 @@ static bool is_extension_value(const struct stele__mp_token *token)
 static bool check_extensions(struct stele__mp_reader *reader)
 {
     struct stele__mp_token token;
+    struct stele_slice name;
     uint32_t count;
 
     if (!next_of_kind(reader, STELE__MP_MAP, &token) || token.as.count > STELE_EXTENSIONS_MAX)
         return false;
     count = token.as.count;
     for (uint32_t i = 0; i < count; i++) {
-        if (!next_of_kind(reader, STELE__MP_TEXT, &token) || stele__extension_name_check(token.as.slice, NULL))
+        if (!next_text(reader, &name) || stele__extension_name_check(name, NULL))
             return false;
         if (stele__mp_next(reader, &token, NULL) || !is_extension_value(&token))
             return false;
@@ -174,24 +237,24 @@ static bool open_format(struct stele_message *message, struct stele_slice name)
 
 static bool open_pair(struct stele_message *message, struct stele__mp_reader *reader, unsigned *seen)
 {
-    struct stele__mp_token token;
+    struct stele_slice text;
     unsigned key;
 
-    if (!next_of_kind(reader, STELE__MP_TEXT, &token))
+    if (!next_text(reader, &text))
         return false;
-    key = find_key(token.as.slice);
+    key = find_key(text);
     if (key == UNKNOWN || *seen & (1U << key))
         return false;
     *seen |= 1U << key;
     if (key == EXTENSIONS)
         return check_extensions(reader);
-    if (!next_of_kind(reader, STELE__MP_TEXT, &token))
+    if (!next_text(reader, &text))
         return false;
     if (key == FORMAT)
-        return open_format(message, token.as.slice);
+        return open_format(message, text);
     if (key == STELE__MESSAGEKIND)
-        return open_kind(message, token.as.slice);
-    return stele__attribute_check((enum stele__attribute)key, token.as.slice, NULL) == STELE_OK;
+        return open_kind(message, text);
+    return stele__attribute_check((enum stele__attribute)key, text, NULL) == STELE_OK;
 }
 
 static bool open_pairs(struct stele_message *message)
@@ -226,17 +289,18 @@ stele_status stele__message_open_meta(struct stele_message *message, stele_error
 static bool find_pair(struct stele__mp_reader *reader, struct stele_slice name)
 {
     struct stele__mp_token token;
+    struct stele_slice key;
     uint32_t count;
 
     if (reader->at == reader->end || !next_of_kind(reader, STELE__MP_MAP, &token))
         return false;
     count = token.as.count;
     for (uint32_t i = 0; i < count; i++) {
-        if (!next_of_kind(reader, STELE__MP_TEXT, &token))
+        if (!next_text(reader, &key))
             return false;
-        if (stele__slice_equal(token.as.slice, name))
+        if (stele__slice_equal(key, name))
             return true;
-        if (stele__mp_skip(reader, 0, NULL))
+        if (!stele__mp_take_text(reader, &key) && stele__mp_skip(reader, 0, NULL))
             return false;
     }
     return false;
@@ -246,27 +310,26 @@ struct stele_slice stele__meta_text(struct stele_slice meta, enum stele__attribu
 {
     const struct stele_slice absent = {NULL, 0};
     struct stele__mp_reader reader = stele__mp_reader(meta);
-    struct stele__mp_token token;
+    struct stele_slice text;
 
-    if (!find_pair(&reader, stele__attribute_name(attribute)) || !next_of_kind(&reader, STELE__MP_TEXT, &token))
-        return absent;
-    return token.as.slice;
+    return find_pair(&reader, stele__attribute_name(attribute)) && next_text(&reader, &text) ? text : absent;
 }
 
 /* Take one pair off; false if there is none that was checked. */
 static bool read_pair(struct stele__mp_reader *reader, struct stele__meta *out)
 {
     struct stele__mp_token token;
+    struct stele_slice name;
     unsigned key;
 
-    if (!next_of_kind(reader, STELE__MP_TEXT, &token))
+    if (!next_text(reader, &name))
         return false;
-    key = find_key(token.as.slice);
+    key = find_key(name);
+    if (key < STELE__META_TEXTS)
+        return next_text(reader, &out->text[key]);
     if (stele__mp_next(reader, &token, NULL))
         return false;
-    if (key < STELE__META_TEXTS) {
-        out->text[key] = token.as.slice;
-    } else if (key == EXTENSIONS) {
+    if (key == EXTENSIONS) {
         out->extensions.reader = *reader;
         out->extensions.left = token.as.count;
         for (uint32_t i = 0; i < 2 * out->extensions.left; i++) {
@@ -279,11 +342,13 @@ static bool read_pair(struct stele__mp_reader *reader, struct stele__meta *out)
 
 void stele__meta_read(struct stele_slice meta, struct stele__meta *out)
 {
+    static const struct stele__meta nothing;
     struct stele__mp_reader reader = stele__mp_reader(meta);
     struct stele__mp_token token;
     uint32_t count;
 
-    memset(out, 0, sizeof(*out));
+    /* A copy is a few moves; clearing would be an instruction that takes long to start. */
+    *out = nothing;
     if (meta.size == 0 || !next_of_kind(&reader, STELE__MP_MAP, &token))
         return;
     count = token.as.count;
@@ -295,14 +360,14 @@ void stele__meta_read(struct stele_slice meta, struct stele__meta *out)
 
 bool stele__extension_next(struct stele__extension_walk *walk, struct stele_extension *out)
 {
-    struct stele__mp_token name, value;
+    struct stele__mp_token value;
+    struct stele_slice name;
 
-    if (walk->left == 0 || !next_of_kind(&walk->reader, STELE__MP_TEXT, &name) ||
-        stele__mp_next(&walk->reader, &value, NULL))
+    if (walk->left == 0 || !next_text(&walk->reader, &name) || stele__mp_next(&walk->reader, &value, NULL))
         return false;
     walk->left--;
     memset(out, 0, sizeof(*out));
-    memcpy(out->name, name.as.slice.data, name.as.slice.size);
+    memcpy(out->name, name.data, name.size);
     if (value.kind == STELE__MP_TEXT) {
         out->kind = STELE_EXTENSION_TEXT;
         out->text = value.as.slice;

@@ -58,6 +58,31 @@ static inline struct stele__mp_reader stele__mp_reader(struct stele_slice bytes)
  * one byte per item), or the reserved byte 0xc1. */
 stele_status stele__mp_next(struct stele__mp_reader *reader, struct stele__mp_token *token, stele_error **error);
 
+/* Take a text of less than 256 bytes off, as short texts are written; false, with nothing taken, for all else. */
+static inline bool stele__mp_take_text(struct stele__mp_reader *reader, struct stele_slice *text)
+{
+    const size_t left = (size_t)(reader->end - reader->at);
+    const unsigned char *lead = (const unsigned char *)reader->at;
+    size_t head;
+    size_t size;
+
+    if (left >= 1 && (*lead & 0xe0) == 0xa0) {
+        head = 1;
+        size = *lead & 0x1f;
+    } else if (left >= 2 && *lead == 0xd9) {
+        head = 2;
+        size = lead[1];
+    } else {
+        return false;
+    }
+    if (size > left - head)
+        return false;
+    text->data = reader->at + head;
+    text->size = size;
+    reader->at += head + size;
+    return true;
+}
+
 /*
  * A walk over one whole value, token by token, with its levels in view: a list
  * or map is one step at its start and one CLOSE at its end. STELE_LIMIT beyond

@@ -332,16 +332,8 @@ static inline stele_status next_key(struct decoder *decoder, const struct stele_
     struct stele__mp_token token;
     stele_status status;
 
-    if (reader->at < reader->end && ((unsigned char)*reader->at & 0xe0) == 0xa0) {
-        const size_t size = (unsigned char)*reader->at & 0x1f;
-
-        if (size < (size_t)(reader->end - reader->at)) {
-            key->data = reader->at + 1;
-            key->size = size;
-            reader->at += 1 + size;
-            return STELE_OK;
-        }
-    }
+    if (stele__mp_take_text(reader, key))
+        return STELE_OK;
     status = stele__mp_next(reader, &token, decoder->error);
     if (status != STELE_OK)
         return status;

@@ -250,11 +250,15 @@ stele_status stele__mp_walk_next(struct stele__mp_walk *walk, enum stele__mp_ste
 
 stele_status stele__mp_skip(struct stele__mp_reader *reader, size_t above, stele_error **error)
 {
+    const char *const start = reader->at;
     struct stele__mp_walk walk;
     struct stele__mp_token token;
     enum stele__mp_step step = STELE__MP_VALUE;
-    stele_status status = STELE_OK;
+    stele_status status = stele__mp_next(reader, &token, error);
 
+    if (status != STELE_OK || (token.kind != STELE__MP_LIST && token.kind != STELE__MP_MAP))
+        return status;
+    reader->at = start;
     stele__mp_walk_init(&walk, reader, above);
     while (status == STELE_OK && step != STELE__MP_END)
         status = stele__mp_walk_next(&walk, &step, &token, error);

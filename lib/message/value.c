@@ -210,6 +210,18 @@ const char *stele__kind_rule(enum stele_kind kind)
     return "nothing";
 }
 
+const char *stele__kind_text(enum stele_kind kind)
+{
+    static const char *const texts[] = {
+        [STELE_KIND_NONE] = "none",   [STELE_KIND_ARENA] = "arena",   [STELE_KIND_BOOL] = "bool",
+        [STELE_KIND_INT64] = "int64", [STELE_KIND_UINT64] = "uint64", [STELE_KIND_DOUBLE] = "double",
+        [STELE_KIND_TEXT] = "text",   [STELE_KIND_BYTES] = "bytes",   [STELE_KIND_UUID] = "uuid",
+        [STELE_KIND_TIME] = "time",   [STELE_KIND_STRUCT] = "struct",
+    };
+
+    return texts[kind];
+}
+
 /* At most 64 bytes of a text, cut between code points; one line. */
 static bool print_text(const char *item, char text[STELE__VALUE_TEXT_SIZE])
 {

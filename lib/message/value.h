@@ -58,6 +58,9 @@ stele_status stele__value_fault(const struct stele__place *place, const char *va
 /* What a value of a kind has to be, as a rule in words. */
 const char *stele__kind_rule(enum stele_kind kind);
 
+/* The word for a kind: "int64". */
+const char *stele__kind_text(enum stele_kind kind);
+
 /* Print an item for an error, at most 64 bytes of it; false if it has no printable form. */
 enum { STELE__VALUE_TEXT_SIZE = 72 };
 bool stele__value_print(enum stele_kind kind, const void *item, char text[STELE__VALUE_TEXT_SIZE]);

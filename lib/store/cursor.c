@@ -1,7 +1,7 @@
 /*
  * Cursors: the log in pages.
  *
- *     backend's row -> record, copied into the page -> lent message -> user
+ *     backend's row -> record, copied into the page -> lent messages (reading.h) -> user
  *
  * A page is filled in one step of the scan, which holds a transaction only as
  * long as that takes; while user code looks at the messages nothing is held.
@@ -15,8 +15,7 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "base/memory.h"
-#include "store/record.h"
-#include "store/scan.h"
+#include "store/reading.h"
 
 #include <string.h>
 
@@ -35,12 +34,13 @@ struct stele_cursor {
     struct stele_record *records;
     size_t capacity;
     size_t count;
-    size_t next;        /* the record to lend next */
+    size_t next;        /* the record to read next */
     stele_status fault; /* comes behind the page's records */
     stele_error *fault_error;
     uint64_t left;     /* of the limit, counting what was returned */
     uint64_t position; /* of the event returned last */
-    stele_message lent;
+    struct stele__reading reading;
+    size_t lent; /* messages, of what the last record is read as */
 };
 
 /* --- Pages ----------------------------------------------------------------------------- */
@@ -85,7 +85,8 @@ static bool take_record(void *context, const struct stele_record *record)
     }
     cursor->count++;
     cursor->scan.visited++;
-    return cursor->count < cursor->capacity && stele_arena_used(&cursor->bytes) < PAGE_BYTES;
+    return cursor->count < cursor->capacity && cursor->count < cursor->left &&
+           stele_arena_used(&cursor->bytes) < PAGE_BYTES;
 }
 
 static void empty_page(stele_cursor *cursor)
@@ -150,6 +151,7 @@ static bool keep_text(struct stele_arena *arena, struct stele_slice *text)
 
 static void free_cursor(stele_cursor *cursor)
 {
+    stele__reading_fini(&cursor->reading);
     stele__arena_fini(&cursor->texts);
     stele__arena_fini(&cursor->bytes);
     stele__free(cursor->records, cursor->capacity * sizeof(*cursor->records));
@@ -172,6 +174,10 @@ static stele_status open_cursor(stele_store *store, const struct stele__scan *sc
         !keep_text(&cursor->texts, &cursor->scan.wanted.type)) {
         free_cursor(cursor);
         return stele__fail_memory(error);
+    }
+    if (stele__reading_init(&cursor->reading, store, &cursor->scan, error) != STELE_OK) {
+        free_cursor(cursor);
+        return STELE_NO_MEMORY;
     }
     *out = cursor;
     return STELE_OK;
@@ -209,18 +215,31 @@ void stele_cursor_close(stele_cursor *cursor)
 
 /* --- Stepping ----------------------------------------------------------------------------- */
 
-static stele_status lend_next(stele_cursor *cursor, const stele_message **out, stele_error **error)
+/* What an event is read as is lent as a whole: its last part may exceed the limit. One that cannot be read counts too. */
+static stele_status read_next(stele_cursor *cursor, stele_error **error)
 {
     const struct stele_record *record = &cursor->records[cursor->next];
-    stele_status status;
+    struct stele__reading *reading = &cursor->reading;
+    const stele_status status = stele__reading_take(reading, record, error);
+    const uint64_t taken = status == STELE_OK ? reading->count : 1;
 
+    cursor->lent = 0;
+    if (status != STELE_OK)
+        reading->count = 0;
+    if (status == STELE_NO_MEMORY)
+        return status;
     cursor->next++;
-    cursor->left--;
     cursor->position = record->position;
-    status = stele__record_to_message(record, &cursor->lent, error);
-    if (status == STELE_OK)
-        *out = &cursor->lent;
+    cursor->left -= taken < cursor->left ? taken : cursor->left;
     return status;
+}
+
+/* Is there another record in the page, or in the next one? */
+static bool has_record(stele_cursor *cursor)
+{
+    while (cursor->next == cursor->count && cursor->fault == STELE_OK && !cursor->scan.done)
+        fill_page(cursor);
+    return cursor->next < cursor->count;
 }
 
 stele_status stele_cursor_next(stele_cursor *cursor, const stele_message **out, stele_error **error)
@@ -234,16 +253,19 @@ stele_status stele_cursor_next(stele_cursor *cursor, const stele_message **out, 
     status = stele__store_check(cursor->store, error);
     if (status != STELE_OK)
         return status;
-    while (cursor->next == cursor->count) {
-        if (cursor->fault != STELE_OK)
-            return tell_fault(cursor, error);
-        if (cursor->scan.done) {
+    while (cursor->lent == cursor->reading.count) {
+        if (cursor->left == 0 || !has_record(cursor)) {
+            if (cursor->left > 0 && cursor->fault != STELE_OK)
+                return tell_fault(cursor, error);
             *out = NULL;
             return STELE_OK;
         }
-        fill_page(cursor);
+        status = read_next(cursor, error);
+        if (status != STELE_OK)
+            return status;
     }
-    return lend_next(cursor, out, error);
+    *out = &cursor->reading.messages[cursor->lent++];
+    return STELE_OK;
 }
 
 struct stele_head stele_cursor_head(const stele_cursor *cursor)

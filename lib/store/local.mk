@@ -21,14 +21,19 @@ libstele_core_la_SOURCES += \
 	lib/store/operations.c \
 	lib/store/queue.c \
 	lib/store/queue.h \
+	lib/store/reading.c \
+	lib/store/reading.h \
 	lib/store/record.c \
 	lib/store/record.h \
+	lib/store/registry.c \
+	lib/store/registry.h \
 	lib/store/rules.c \
 	lib/store/scan.c \
 	lib/store/scan.h \
 	lib/store/snapshot.c \
 	lib/store/store.c \
 	lib/store/store.h \
+	lib/store/types.c \
 	lib/store/url.c \
 	lib/store/url.h \
 	lib/store/verify.c \

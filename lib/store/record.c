@@ -56,6 +56,8 @@ stele_status stele__record_to_message(const struct stele_record *record, stele_m
     out->stream = record->stream;
     out->version = record->version;
     out->position = record->position;
+    out->part = 0;
+    out->has_more = false;
     out->allocated = 0;
     if (record->meta.size && stele__message_open_meta(out, error) != STELE_OK)
         return damaged(record, error);

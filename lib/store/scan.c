@@ -79,6 +79,15 @@ stele_status stele__scan_init(struct stele__scan *scan, const struct stele_query
     return STELE_OK;
 }
 
+bool stele_scan_wants(const struct stele_scan *scan, struct stele_slice type)
+{
+    for (size_t i = 0; i < scan->also_count; i++) {
+        if (stele__slice_equal(scan->also[i], type))
+            return true;
+    }
+    return stele__pattern_match(scan->type, type);
+}
+
 /* --- The steps ------------------------------------------------------------------------ */
 
 /* The first snapshot says where the log ends: nothing behind that is of this scan. */

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "message/upcast.h"
 #include "store/fork.h"
 #include "store/url.h"
 
@@ -89,7 +90,6 @@ static stele_status open_backend(stele_store *store, const struct stele__url *ur
     store->ops = url->backend->ops;
     store->clock = request.clock;
     store->read_only = request.mode == STELE_OPEN_READ_ONLY;
-    store->payload_limit = options && options->payload_limit ? options->payload_limit : STELE_PAYLOAD_DEFAULT;
     store->hooks = options ? options->hooks : NULL;
     store->generation = stele__fork_generation();
     status = store->ops->open(&request, &store->backend, error);
@@ -127,6 +127,16 @@ static stele_status start_queues(stele_store *store, const struct stele_store_op
     return status;
 }
 
+static stele_status compile_upcasters(stele_store *store, const struct stele_store_options *options,
+                                      stele_error **error)
+{
+    store->payload_limit = options && options->payload_limit ? options->payload_limit : STELE_PAYLOAD_DEFAULT;
+    if (!options || !options->upcaster_count)
+        return STELE_OK;
+    return stele__upcasting_new(options->upcasters, options->upcaster_count, store->payload_limit, &store->upcasting,
+                                error);
+}
+
 static stele_status open_url(const struct stele__url *url, const struct stele_store_options *options, stele_store **out,
                              stele_error **error)
 {
@@ -137,16 +147,20 @@ static stele_status open_url(const struct stele__url *url, const struct stele_st
         stele__free(store, sizeof(*store));
         return stele__fail_memory(error);
     }
-    status = open_backend(store, url, options, error);
+    status = compile_upcasters(store, options, error);
+    if (status == STELE_OK)
+        status = open_backend(store, url, options, error);
     if (status == STELE_OK) {
         status = start_queues(store, options, error);
         if (status != STELE_OK)
             store->ops->close(store->backend);
     }
-    if (status == STELE_OK)
+    if (status == STELE_OK) {
         *out = store;
-    else
+    } else {
+        stele__upcasting_free(store->upcasting);
         stele__free(store, sizeof(*store));
+    }
     return status;
 }
 
@@ -185,6 +199,7 @@ void stele_store_close(stele_store *store)
     stele__idle_fini(&store->idle);
     stele__later_fini(&store->later);
     store->ops->close(store->backend);
+    stele__upcasting_free(store->upcasting);
     stele__free(store, sizeof(*store));
 }
 

@@ -13,6 +13,8 @@
 #include "store/listen.h"
 #include "store/queue.h"
 
+struct stele__upcasting;
+
 struct stele_store {
     const struct stele_store_ops *ops;
     struct stele_backend *backend;
@@ -24,7 +26,8 @@ struct stele_store {
     struct stele__later later; /* snapshots to be written */
     struct stele__idle idle;   /* calls the backend between writes */
     struct stele__listeners listeners;
-    const struct stele_hooks *hooks; /* may be NULL */
+    const struct stele_hooks *hooks;    /* may be NULL */
+    struct stele__upcasting *upcasting; /* how old shapes are read; NULL: as they are */
 };
 
 /* STELE_INVALID for NULL, STELE_FORKED in a child of the process that opened the store. */
@@ -37,8 +40,8 @@ stele_status stele__store_check_writable(const stele_store *store, stele_error *
 stele_status stele__store_check_stream(struct stele_slice name, stele_error **error);
 
 /*
- * Fold over what a query selects: as stele_read(), but each message is lent to
- * `visit` straight from the backend, without a copy, until it returns false.
+ * Fold over what a query selects, as it is read: as stele_read(), but each
+ * message is lent to `visit` straight from the backend, without a copy, until it returns false.
  * `visit` must not call the store: a transaction may be open meanwhile, so it
  * should be quick. All is of one snapshot of the log, which ends at `head` (may
  * be NULL; as stele_cursor_head(), filled on STELE_OK). A row that cannot be

@@ -8,5 +8,7 @@ libstele_core_la_SOURCES += \
 	stores/memory/mark.c \
 	stores/memory/mark.h \
 	stores/memory/memory.c \
+	stores/memory/sizes.c \
+	stores/memory/sizes.h \
 	stores/memory/snapshot.c \
 	stores/memory/snapshot.h

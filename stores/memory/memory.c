@@ -21,6 +21,7 @@
 #include "memory/ledger.h"
 #include "memory/log.h"
 #include "memory/mark.h"
+#include "memory/sizes.h"
 #include "memory/snapshot.h"
 
 struct memory__store {
@@ -214,7 +215,7 @@ static bool matches(struct filter *filter, const struct stele_record *record)
         return true;
     if (filter->type != record->type.data) {
         filter->type = record->type.data;
-        filter->type_matches = stele__pattern_match(scan->type, record->type);
+        filter->type_matches = stele_scan_wants(scan, record->type);
     }
     return filter->type_matches;
 }
@@ -590,6 +591,23 @@ static stele_status memory_delete_checkpoint(struct stele_backend *backend, cons
     return STELE_OK;
 }
 
+/* --- Sizes ---------------------------------------------------------------------------------------- */
+
+static stele_status memory_type_sizes(struct stele_backend *backend, stele_type_size_visit *visit, void *context,
+                                      stele_error **error)
+{
+    static const struct stele_scan everything = {0};
+    struct stele_scan_end end;
+    const struct memory__sequence sequence = snapshot(store_of(backend), &everything, &end);
+
+    return memory__sum_types(&sequence, visit, context, error);
+}
+
+static const struct stele_store_operations memory_operations = {
+    .size = sizeof(struct stele_store_operations),
+    .type_sizes = memory_type_sizes,
+};
+
 const struct stele_store_ops stele__memory_ops = {
     .size = sizeof(struct stele_store_ops),
     .scheme = "memory",
@@ -611,4 +629,5 @@ const struct stele_store_ops stele__memory_ops = {
     .read_checkpoints = memory_read_checkpoints,
     .write_checkpoint = memory_write_checkpoint,
     .delete_checkpoint = memory_delete_checkpoint,
+    .operations = &memory_operations,
 };

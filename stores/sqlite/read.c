@@ -146,7 +146,7 @@ static stele_status test_type(struct reading *reading, int64_t id, bool *wanted,
         return status;
     if (name->scan != reading->connection->scan) {
         name->scan = reading->connection->scan;
-        name->matches = stele__pattern_match(reading->scan->type, (struct stele_slice){name->text, name->size});
+        name->matches = stele_scan_wants(reading->scan, (struct stele_slice){name->text, name->size});
     }
     *wanted = name->matches;
     return STELE_OK;

@@ -185,16 +185,35 @@ void stele__sqlite_roll_back(struct sqlite_store *store)
 
 /* --- A change of its own ----------------------------------------------------------------- */
 
+/* As with an append, a commit that was cut short may be found when the store is opened again. */
+static stele_status commit_change(struct sqlite_store *store, stele_error **error)
+{
+    stele_error *cause = NULL;
+    bool in_doubt;
+    stele_status status = stele__sqlite_commit(store, &in_doubt, &cause);
+
+    if (in_doubt) {
+        status = stele__fail(error, STELE_UNKNOWN, "written or not, open the store again to see: %s",
+                             stele_error_message(cause));
+        stele__error_add(error, "path", "%s", store->path);
+        stele_error_free(cause);
+    } else if (status != STELE_OK && error) {
+        *error = cause;
+    } else {
+        stele_error_free(cause);
+    }
+    return status;
+}
+
 static stele_status run(struct sqlite_store *store, sqlite_change *change, void *context, bool *changed,
                         stele_error **error)
 {
-    bool in_doubt;
     stele_status status = stele__sqlite_begin(store, error);
 
     if (status == STELE_OK)
         status = change(store, context, changed, error);
     if (status == STELE_OK && *changed)
-        return stele__sqlite_commit(store, &in_doubt, error);
+        return commit_change(store, error);
     /* What could not be written is not tried again on the same pages. */
     if (status == STELE_IO && *changed)
         atomic_store(&store->poisoned, true);

@@ -17,5 +17,7 @@ tests_contract_contract_test_SOURCES = \
 	tests/contract/read_contract.c \
 	tests/contract/repeat_contract.c \
 	tests/contract/snapshot_contract.c \
-	tests/contract/thread_contract.c
+	tests/contract/thread_contract.c \
+	tests/contract/types_contract.c \
+	tests/contract/upcast_contract.c
 tests_contract_contract_test_LDADD = $(test_ldadd)

@@ -42,3 +42,17 @@ EXTRA_DIST += \
 	tests/fuzz/corpus/msgpack/formats.msgpack \
 	tests/fuzz/corpus/msgpack/least.msgpack \
 	tests/fuzz/corpus/msgpack/shapes.msgpack
+
+fuzz_programs += tests/fuzz/upcast_fuzz
+tests_fuzz_upcast_fuzz_SOURCES = tests/fuzz/upcast_fuzz.c $(fuzz_main)
+tests_fuzz_upcast_fuzz_LDADD = $(core_ldadd)
+tests_fuzz_upcast_fuzz_LDFLAGS = $(fuzz_ldflags)
+EXTRA_DIST += \
+	tests/fuzz/corpus/upcast/clash.msgpack \
+	tests/fuzz/corpus/upcast/cut.msgpack \
+	tests/fuzz/corpus/upcast/empty.msgpack \
+	tests/fuzz/corpus/upcast/keys.msgpack \
+	tests/fuzz/corpus/upcast/list.msgpack \
+	tests/fuzz/corpus/upcast/nested.msgpack \
+	tests/fuzz/corpus/upcast/plain.msgpack \
+	tests/fuzz/corpus/upcast/wide.msgpack

@@ -191,6 +191,34 @@ two_that_run_the_same_file_at_once_end_with_the_same_books() {
     assert_same_books "$folder/shared.db"
 }
 
+large_withdrawals_are_told_once_and_refused_ones_never() {
+    cat >"$folder/large.csv" <<END
+reference,time,kind,account,counter,amount,text
+L-1,2025-01-01T10:00:00Z,open,10000001,,,Ada
+L-2,2025-01-01T11:00:00Z,deposit,10000001,,1000.00,Cash
+L-3,2025-01-02T10:00:00Z,withdraw,10000001,,100.00,Piano
+L-4,2025-01-02T11:00:00Z,withdraw,10000001,,99.99,Shoes
+L-5,2025-01-02T12:00:00Z,withdraw,10000001,,900.00,Too much
+L-6,2025-01-02T13:00:00Z,withdraw,10000001,,700.00,Car
+END
+    "$bank" run --alert 100 "$folder/large.csv" "$folder/large.db" >"$folder/out" 2>"$folder/alerts" ||
+        fault "the bank ended with $?"
+    cat >"$folder/alerts.wanted" <<END
+bank: large withdrawal: 100.00 EUR from account-10000001, Piano
+bank: large withdrawal: 700.00 EUR from account-10000001, Car
+END
+    same "the list of alerts" "$folder/alerts.wanted" "$folder/alerts"
+    "$bank" run --alert 100 "$folder/large.csv" "$folder/large.db" >"$folder/out" 2>"$folder/alerts" ||
+        fault "the bank ended with $?"
+    [ ! -s "$folder/alerts" ] || fault "told again: $(cat "$folder/alerts")"
+}
+
+rejections_are_no_dead_letters() {
+    [ -f "$stele" ] || return
+    "$stele" streams "$folder/ledger.db" | awk 'NR > 1 { print $1 }' | grep -v -e '^account-' -e '^transaction-' \
+        >"$folder/others" && fault "there are other streams: $(cat "$folder/others")"
+}
+
 # --- Input that is at fault -----------------------------------------------------------------
 
 each_malformed_line_is_told_with_its_reason() {
@@ -265,6 +293,8 @@ wrong_use_is_told_with_status_2() {
     exits 2 "too many" "$bank" run "$statements" "$folder/ledger.db" more
     exits 2 "not a date" "$bank" statement "$folder/ledger.db" 10000001 --as-of soon
     exits 2 "goes with statement" "$bank" accounts "$folder/ledger.db" --as-of 2025-01-01
+    exits 2 "goes with run" "$bank" accounts "$folder/ledger.db" --alert 100
+    exits 2 "must have two decimals" "$bank" run "$statements" "$folder/ledger.db" --alert 1.5
     exits 2 "option" "$bank" --unknown
 }
 
@@ -279,6 +309,8 @@ check an_account_opened_later_is_not_there_as_of_before
 check running_again_changes_nothing
 check killed_in_the_middle_and_run_again_it_ends_with_the_same_books
 check two_that_run_the_same_file_at_once_end_with_the_same_books
+check large_withdrawals_are_told_once_and_refused_ones_never
+check rejections_are_no_dead_letters
 check each_malformed_line_is_told_with_its_reason
 check what_cannot_be_read_is_told_and_makes_no_ledger
 check a_line_of_any_length_takes_no_memory

@@ -9,7 +9,8 @@
 
 /* Every command that reads, with all its arguments but the store. */
 static const char *const readers[][2] = {
-    {"read", "a"}, {"log", NULL}, {"streams", NULL}, {"show", "1"}, {"export", NULL}, {"stats", NULL}, {"verify", NULL},
+    {"read", "a"},    {"log", NULL},   {"streams", NULL}, {"show", "1"},
+    {"export", NULL}, {"stats", NULL}, {"schema", NULL},  {"verify", NULL},
 };
 enum { READERS = sizeof(readers) / sizeof(readers[0]) };
 
@@ -178,7 +179,7 @@ static void help_and_version_are_on_standard_output(void **state)
     (void)state;
     static const char *const commands[] = {"append",  "read",  "log",    "streams", "show",    "export",
                                            "import",  "stats", "verify", "backup",  "restore", "compact",
-                                           "upgrade", "trace", "sql",    "version"};
+                                           "upgrade", "trace", "sql",    "version", "schema"};
     cli("--help");
     assert_cli(0);
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)

@@ -8,6 +8,7 @@ test_programs += \
 	tests/integration/cli_import_test \
 	tests/integration/cli_operations_test \
 	tests/integration/cli_read_test \
+	tests/integration/cli_schema_test \
 	tests/integration/cli_terminal_test
 test_scripts += \
 	tests/integration/cli_completion.sh \
@@ -29,6 +30,8 @@ tests_integration_cli_operations_test_SOURCES = tests/integration/cli_operations
 tests_integration_cli_operations_test_LDADD = $(test_ldadd)
 tests_integration_cli_read_test_SOURCES = tests/integration/cli_read_test.c $(cli_test_support)
 tests_integration_cli_read_test_LDADD = $(test_ldadd)
+tests_integration_cli_schema_test_SOURCES = tests/integration/cli_schema_test.c $(cli_test_support)
+tests_integration_cli_schema_test_LDADD = $(test_ldadd)
 tests_integration_cli_terminal_test_SOURCES = tests/integration/cli_terminal_test.c $(cli_test_support)
 tests_integration_cli_terminal_test_LDADD = $(test_ldadd)
 EXTRA_DIST += \

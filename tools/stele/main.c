@@ -25,6 +25,7 @@ static const struct tool_command commands[] = {
     {"export", "DB [FILE]", "Write the whole log, one CloudEvent a line", command_export},
     {"import", "DB [FILE]", "Take in CloudEvents, one a line", command_import},
     {"stats", "DB", "Show the store in numbers", command_stats},
+    {"schema", "DB [TYPE]", "Show the types and their fields", command_schema},
     {"verify", "DB", "Check everything that is stored", command_verify},
     {"backup", "DB FILE", "Copy the store while it is used", command_backup},
     {"restore", "BACKUP DB", "Make a store out of a backup", command_restore},

@@ -35,6 +35,7 @@ int command_show(int argc, char **argv);
 int command_export(int argc, char **argv);
 int command_import(int argc, char **argv);
 int command_stats(int argc, char **argv);
+int command_schema(int argc, char **argv);
 int command_verify(int argc, char **argv);
 int command_backup(int argc, char **argv);
 int command_restore(int argc, char **argv);

@@ -90,17 +90,22 @@ struct stele_append_member {
 
 /* What a read wants, checked by the front. */
 struct stele_scan {
-    struct stele_slice stream;   /* absent: the global order */
-    struct stele_slice category; /* absent: all */
-    struct stele_slice type;     /* pattern; absent: all */
-    uint64_t after;              /* version or position, exclusive, in the direction of reading; 0: from the start
+    struct stele_slice stream;      /* absent: the global order */
+    struct stele_slice category;    /* absent: all */
+    struct stele_slice type;        /* pattern; absent: all */
+    const struct stele_slice *also; /* with a pattern: names that are wanted too, see stele_scan_wants() */
+    size_t also_count;
+    uint64_t after; /* version or position, exclusive, in the direction of reading; 0: from the start
                                     (the newest when backwards) */
-    uint64_t until;              /* highest version or position wanted; never 0, STELE_VERSION_MAX for the head */
+    uint64_t until; /* highest version or position wanted; never 0, STELE_VERSION_MAX for the head */
     bool has_until_time;
     int64_t until_time;
     bool backwards;
     uint64_t limit; /* records to visit; never 0 */
 };
+
+/* Is a type wanted by a scan with a pattern? */
+STELE_API bool stele_scan_wants(const struct stele_scan *scan, struct stele_slice type);
 
 /* How a read ended. `head` and the stream's facts are of the snapshot it read. */
 struct stele_scan_end {

@@ -14,7 +14,8 @@ test_programs += \
 	tests/unit/aggregate/remember_test \
 	tests/unit/aggregate/save_test \
 	tests/unit/aggregate/snapshot_test \
-	tests/unit/aggregate/table_test
+	tests/unit/aggregate/table_test \
+	tests/unit/aggregate/upcast_test
 
 tests_unit_aggregate_decide_test_SOURCES = tests/unit/aggregate/decide_test.c $(aggregate_test_domain)
 tests_unit_aggregate_decide_test_LDADD = $(test_ldadd)
@@ -42,3 +43,5 @@ tests_unit_aggregate_hooks_test_LDADD = $(test_ldadd)
 
 tests_unit_aggregate_snapshot_test_SOURCES = tests/unit/aggregate/snapshot_test.c $(aggregate_test_basket)
 tests_unit_aggregate_snapshot_test_LDADD = $(test_ldadd)
+tests_unit_aggregate_upcast_test_SOURCES = tests/unit/aggregate/upcast_test.c
+tests_unit_aggregate_upcast_test_LDADD = $(test_ldadd)

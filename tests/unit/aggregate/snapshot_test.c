@@ -516,7 +516,7 @@ static void the_text_of_a_fingerprint_names_every_field(void **state)
     (void)state;
     struct stele__buffer text;
     stele__buffer_init(&text);
-    assert_true(stele__fingerprint_text(&basket_aggregate, STELE_UNKNOWN_IS_ERROR, &text));
+    assert_true(stele__fingerprint_text(&basket_aggregate, STELE_UNKNOWN_IS_ERROR, NULL, &text));
     assert_string_equal("0 test.basket 1\n"
                         "arena memory\n"
                         "optional text owner\n"
@@ -534,7 +534,7 @@ static void the_text_of_a_fingerprint_names_every_field(void **state)
                         "optional text note\n",
                         stele__buffer_slice(&text).data);
     stele__buffer_reset(&text);
-    assert_true(stele__fingerprint_text(&basket_aggregate, STELE_UNKNOWN_IS_SKIPPED, &text));
+    assert_true(stele__fingerprint_text(&basket_aggregate, STELE_UNKNOWN_IS_SKIPPED, NULL, &text));
     assert_non_null(strstr(stele__buffer_slice(&text).data, "optional text note\n"
                                                             "event test.basket.added\n"
                                                             "event test.basket.capped\n"

@@ -244,6 +244,33 @@ static stele_status fill_arena(void *context, stele_error **error)
     return status;
 }
 
+static void an_arena_on_memory_of_the_caller_allocates_only_beyond_it(void **state)
+{
+    _Alignas(max_align_t) char memory[256];
+    struct stele_arena arena;
+    char *first;
+    char *second;
+
+    (void)state;
+    stele__arena_init_on(&arena, memory, sizeof(memory));
+    first = stele__arena_alloc(&arena, 100);
+    assert_true(first >= memory && first + 100 <= memory + sizeof(memory));
+    assert_int_equal(0, (uintptr_t)first % _Alignof(max_align_t));
+    assert_int_equal(0, stele_memory_in_use());
+    memset(first, 'a', 100);
+    second = stele__arena_alloc(&arena, 200);
+    assert_true(second + 200 <= memory || second >= memory + sizeof(memory));
+    memset(second, 'b', 200);
+    assert_int_equal('a', first[99]);
+    assert_true(stele_memory_in_use() > 0);
+    stele_arena_reset(&arena);
+    assert_int_equal(0, stele_arena_used(&arena));
+    stele__arena_fini(&arena);
+    assert_int_equal(0, stele_memory_in_use());
+    /* All of it is the caller's again. */
+    memset(memory, 'c', sizeof(memory));
+}
+
 static void every_allocation_may_fail(void **state)
 {
     (void)state;
@@ -266,6 +293,7 @@ int main(void)
         support_test(a_mark_of_an_empty_arena_takes_back_everything),
         support_test(memory_that_was_taken_back_is_poisoned),
         support_test(an_arena_without_memory_is_as_before),
+        support_test(an_arena_on_memory_of_the_caller_allocates_only_beyond_it),
         support_test(every_allocation_may_fail),
     };
 

@@ -163,6 +163,41 @@ static void a_size_no_machine_has_is_out_of_memory(void **state)
     stele__buffer_fini(&buffer);
 }
 
+static void a_buffer_on_memory_of_the_caller_stays_there_as_long_as_it_fits(void **state)
+{
+    char memory[16];
+    struct stele__buffer buffer;
+
+    (void)state;
+    stele__buffer_init_on(&buffer, memory, sizeof(memory));
+    stele__buffer_add_text(&buffer, "0123456789abcde");
+    assert_ptr_equal(memory, stele__buffer_slice(&buffer).data);
+    assert_int_equal(0, stele_memory_in_use());
+    stele__buffer_add_text(&buffer, "fgh");
+    assert_ptr_not_equal(memory, stele__buffer_slice(&buffer).data);
+    assert_int_equal(18, buffer.size);
+    assert_memory_equal("0123456789abcdefgh", buffer.data, 18);
+    stele__buffer_fini(&buffer);
+    assert_int_equal(0, stele_memory_in_use());
+}
+
+static void a_buffer_on_memory_of_the_caller_keeps_its_content_when_memory_is_out(void **state)
+{
+    char memory[8];
+    struct stele__buffer buffer;
+
+    (void)state;
+    stele__buffer_init_on(&buffer, memory, sizeof(memory));
+    stele__buffer_add_text(&buffer, "0123");
+    support_fail_allocation(1);
+    stele__buffer_add_text(&buffer, "456789");
+    support_fail_allocation(0);
+    assert_int_equal(STELE_NO_MEMORY, buffer.failed);
+    assert_int_equal(4, buffer.size);
+    assert_memory_equal("0123", memory, 4);
+    stele__buffer_fini(&buffer);
+}
+
 static stele_status fill_buffer(void *context, stele_error **error)
 {
     struct stele__buffer buffer;
@@ -196,6 +231,8 @@ int main(void)
         support_test(what_follows_a_refusal_is_ignored_even_if_it_would_fit),
         support_test(a_limit_set_below_the_capacity_holds),
         support_test(a_size_no_machine_has_is_out_of_memory),
+        support_test(a_buffer_on_memory_of_the_caller_stays_there_as_long_as_it_fits),
+        support_test(a_buffer_on_memory_of_the_caller_keeps_its_content_when_memory_is_out),
         support_test(every_allocation_may_fail),
     };
 

@@ -7,6 +7,7 @@
 #include <stele/uuid.h>
 
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -254,6 +255,27 @@ static void an_id_prints_in_lower_case_and_parses_in_either(void **state)
     assert_memory_equal(bytes, uuid.bytes, 16);
 }
 
+/* Against printf(3), with every value in every place. */
+static void every_byte_of_an_id_is_printed(void **state)
+{
+    (void)state;
+    for (unsigned value = 0; value < 256; value++) {
+        char expected[STELE_UUID_TEXT_SIZE];
+        char printed[STELE_UUID_TEXT_SIZE];
+        struct stele_uuid uuid;
+        unsigned b[16];
+
+        for (unsigned i = 0; i < 16; i++) {
+            b[i] = (value + 37 * i) % 256;
+            uuid.bytes[i] = (uint8_t)b[i];
+        }
+        snprintf(expected, sizeof(expected), "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
+                 b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+        stele_uuid_print(&uuid, printed);
+        assert_string_equal(expected, printed);
+    }
+}
+
 static void a_derived_id_depends_on_name_space_and_name_only(void **state)
 {
     /* RFC 9562, appendix A.4: "www.example.com" in the name space of DNS. */
@@ -350,6 +372,7 @@ int main(void)
         uuid_unit_test(ids_of_several_threads_increase_and_differ),
         uuid_unit_test(a_forked_child_makes_other_ids_than_its_parent),
         uuid_unit_test(an_id_prints_in_lower_case_and_parses_in_either),
+        uuid_unit_test(every_byte_of_an_id_is_printed),
         uuid_unit_test(a_derived_id_depends_on_name_space_and_name_only),
         uuid_unit_test(malformed_ids_name_the_offset),
         uuid_unit_test(every_random_bit_is_once_0_and_once_1),

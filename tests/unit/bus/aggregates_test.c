@@ -223,6 +223,26 @@ static stele_status add_once(void *context, stele_error **error)
     return status;
 }
 
+/* One that is only read, or written by other programs. */
+static void an_aggregate_without_commands_has_no_routes(void **state)
+{
+    struct stele_aggregate reading = account_aggregate;
+    struct stele_aggregate_route route = {.delivery = STELE_QUEUED};
+    struct stele_bus_stats stats;
+    stele_error *error = NULL;
+
+    (void)state;
+    reading.decider_count = 0;
+    reading.deciders = NULL;
+    assert_ok(stele_store_open("memory:", NULL, &store, &error), error);
+    assert_ok(stele_repository_new(store, &reading, NULL, &repository, &error), error);
+    route.repository = repository;
+    assert_ok(stele_bus_add_aggregate(fixture_bus, &route, &error), error);
+    stele_bus_get_stats(fixture_bus, &stats);
+    assert_int_equal(stats.routes, 0);
+    close_bank();
+}
+
 static void memory_may_run_out_while_an_aggregate_is_added(void **state)
 {
     (void)state;
@@ -240,6 +260,7 @@ int main(void)
         fixture_test(B8_no_events_make_no_stream),
         fixture_test(B1_an_aggregate_is_the_handler_of_its_commands),
         fixture_thread_test(commands_of_one_stream_never_race_each_other),
+        fixture_test(an_aggregate_without_commands_has_no_routes),
         fixture_test(memory_may_run_out_while_an_aggregate_is_added),
     };
 

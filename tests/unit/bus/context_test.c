@@ -33,6 +33,7 @@ static void B5_what_a_failing_handler_published_is_never_seen(void **state)
     fixture_add_as(&listener, "l");
     assert_failure(STELE_REJECTED, deliver(message, &error), error);
     assert_message(error, "no: 7");
+    assert_string_equal(stele_error_get(error, "text"), "no: 7");
     stele_error_free(error);
     assert_string_equal(fixture_recorded(), "");
     stele_message_unref(message);
@@ -108,6 +109,38 @@ static void FWK14_a_context_is_dead_after_its_call_and_in_other_threads(void **s
     assert_int_equal(stele_context_fail(kept, STELE_FAILED, "late"), STELE_INVALID);
     fixture_publish("y");
     assert_string_equal(fixture_recorded(), "refused");
+}
+
+static stele_status use_kept(void *resource, const stele_message *message, stele_context *context)
+{
+    (void)resource;
+    (void)message;
+    (void)context;
+    fixture_write(STELE_PUBLISH(kept, note, .text = "", .number = 1) == STELE_INVALID ? "refused" : "taken");
+    fixture_write(stele_context_message(kept) || stele_context_bus(kept) || stele_context_attempt(kept) ? "alive"
+                                                                                                        : "dead");
+    assert_true(stele_context_is_cancelled(kept));
+    assert_int_equal(stele_context_time_left(kept), 0);
+    assert_string_equal(stele_context_route(kept), "");
+    return STELE_OK;
+}
+
+/* The library keeps both contexts at one place: the second is innermost and open when the first is used again. */
+static void FWK14_a_context_is_dead_for_later_handlers_of_the_same_message_and_thread(void **state)
+{
+    static const struct stele_route keeping = {.name = "keeping", .on = "x", .handle = keep};
+    static const struct stele_route using = {.name = "using", .on = "x", .handle = use_kept};
+    static const struct stele_route again = {.name = "again", .on = "y", .handle = use_kept};
+    static const struct stele_route listener = {.name = "listener", .type = &note_type, .handle = fixture_record};
+
+    (void)state;
+    fixture_add(&keeping, NULL);
+    fixture_add(&using, NULL);
+    fixture_add(&again, NULL);
+    fixture_add_as(&listener, "l");
+    fixture_publish("x");
+    fixture_publish("y");
+    assert_string_equal(fixture_recorded(), "refused dead refused dead");
 }
 
 static stele_status ignore_errors(void *resource, const stele_message *message, stele_context *context)
@@ -425,6 +458,7 @@ int main(void)
         fixture_test(B5_what_a_failing_handler_published_is_never_seen),
         fixture_test(FWK15_what_a_handler_publishes_comes_in_its_order_after_it_returned),
         fixture_test(FWK14_a_context_is_dead_after_its_call_and_in_other_threads),
+        fixture_test(FWK14_a_context_is_dead_for_later_handlers_of_the_same_message_and_thread),
         fixture_test(a_type_that_is_not_declared_fails_the_call),
         fixture_test(KHO02_an_answer_of_the_wrong_kind_or_a_second_one_is_an_error),
         fixture_test(emissions_are_bounded),

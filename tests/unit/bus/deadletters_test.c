@@ -104,6 +104,19 @@ static void B3_a_message_whose_handler_fails_is_kept_with_the_reason(void **stat
     log_stage_end(&stage);
 }
 
+static void a_message_that_the_domain_rejects_is_not_buried(void **state)
+{
+    struct log_stage stage;
+    struct notes refusing = {.mutex = PTHREAD_MUTEX_INITIALIZER, .fails_on = "1", .status = STELE_REJECTED};
+
+    (void)state;
+    begin_without_store(&stage, 0);
+    log_stage_route(&stage, &charge, &refusing);
+    publish(&stage, "1");
+    assert_list(&stage, "");
+    log_stage_end(&stage);
+}
+
 static void ORX44_a_requeued_message_goes_to_its_route_and_no_other(void **state)
 {
     struct log_stage stage;
@@ -227,7 +240,7 @@ static void ORX44_letters_survive_the_bus_that_buried_them(void **state)
 static void a_message_that_is_not_stored_comes_back_as_it_was(void **state)
 {
     struct log_stage stage = {.store = log_stage_store("memory:")};
-    struct notes failing = {.mutex = PTHREAD_MUTEX_INITIALIZER, .fails_on = "p", .status = STELE_REJECTED};
+    struct notes failing = {.mutex = PTHREAD_MUTEX_INITIALIZER, .fails_on = "p", .status = STELE_FAILED};
     struct shown shown;
 
     (void)state;
@@ -237,7 +250,7 @@ static void a_message_that_is_not_stored_comes_back_as_it_was(void **state)
     stele_runtime_run_until_idle(stage.runtime);
     shown = list(&stage, NULL);
     assert_string_equal(shown.text, "queued/p*1 ");
-    assert_string_equal(shown.code, "REJECTED");
+    assert_string_equal(shown.code, "FAILED");
     assert_int_equal(shown.last.position, 0);
     assert_true(shown.has_message);
     failing.fails_on = NULL;
@@ -359,6 +372,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         support_test(B3_a_message_whose_handler_fails_is_kept_with_the_reason),
+        support_test(a_message_that_the_domain_rejects_is_not_buried),
         support_test(ORX44_a_requeued_message_goes_to_its_route_and_no_other),
         support_test(without_a_store_the_oldest_letter_goes_first),
         support_test(letters_are_dropped_by_query),

@@ -126,6 +126,30 @@ static void HEX16_FAIL_at_PUBLISH_is_the_publishers_error(void **state)
     assert_int_equal(0, placed.calls);
 }
 
+/* OVERLOAD is what full mailboxes say, too, which a unit of work is told of in another way. */
+static void HEX16_OVERLOAD_at_PUBLISH_is_told_by_deliver_and_by_a_cascade(void **state)
+{
+    static const struct stele_interceptor on_paid = {
+        .name = "paid", .on = "order.paid", .kind = &at_publish, .settings = &first_voice};
+    struct stele_unit_outcome outcome = {0};
+    stele_message *message = stage_order("o", 5, NULL);
+
+    (void)state;
+    voices[0] = (struct voice){.answer = {STELE_FAIL, STELE_OVERLOAD, 0}, .text = "come back later"};
+    stage_intercept(&on_paid);
+    placed.publishes = true;
+    assert_int_equal(STELE_OVERLOAD, stage_deliver_message(message, &outcome));
+    assert_non_null(strstr(stage_text(), "come back later"));
+    assert_int_equal(1, outcome.failure_count);
+    assert_int_equal(0, paid.calls);
+    stele_unit_outcome_fini(&outcome);
+    assert_true(stele_bus_remove_interceptor(stage_bus, "paid"));
+    stage_intercept(&publish_voice);
+    assert_int_equal(STELE_OVERLOAD, stage_deliver());
+    assert_non_null(strstr(stage_text(), "come back later"));
+    stele_message_unref(message);
+}
+
 static void HEX16_FALLBACK_at_PUBLISH_publishes_another_in_its_place(void **state)
 {
     (void)state;
@@ -622,6 +646,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         voice_test(HEX16_SKIP_at_PUBLISH_drops_the_message_without_error),
         voice_test(HEX16_FAIL_at_PUBLISH_is_the_publishers_error),
+        voice_test(HEX16_OVERLOAD_at_PUBLISH_is_told_by_deliver_and_by_a_cascade),
         voice_test(HEX16_FALLBACK_at_PUBLISH_publishes_another_in_its_place),
         voice_test(HEX16_RETRY_at_PUBLISH_is_an_error),
         voice_test(HEX16_ERROR_at_PUBLISH_fails_the_message),

@@ -103,3 +103,6 @@ tests_unit_bus_aggregates_test_LDADD = $(test_ldadd)
 test_programs += tests/unit/bus/stats_test
 tests_unit_bus_stats_test_SOURCES = tests/unit/bus/stats_test.c $(bus_fixture)
 tests_unit_bus_stats_test_LDADD = $(test_ldadd)
+test_programs += tests/unit/bus/split_test
+tests_unit_bus_split_test_SOURCES = tests/unit/bus/split_test.c tests/unit/bus/log_stage.h
+tests_unit_bus_split_test_LDADD = $(test_ldadd)

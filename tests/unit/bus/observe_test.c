@@ -1,6 +1,7 @@
 /* What a bus tells its observers: on a simulated runtime, with real routes. */
 #include "tests/support/support.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,7 +25,7 @@ STELE_DEFINE_EVENT(observe_paid, "order.paid", 1, ORDER);
 static stele_status charge(const struct observe_placed *order, stele_context *context)
 {
     if (strcmp(order->order, "dear") == 0)
-        return stele_context_fail(context, STELE_REJECTED, "%s is too dear", order->order);
+        return stele_context_fail(context, STELE_DENIED, "%s is too dear", order->order);
     return STELE_PUBLISH(context, observe_paid, .order = order->order);
 }
 STELE_DEFINE_HANDLER(charge, observe_placed);
@@ -36,6 +37,15 @@ static stele_status pack(const struct observe_paid *order, stele_context *contex
     return STELE_OK;
 }
 STELE_DEFINE_HANDLER(pack, observe_paid);
+
+STELE_DECLARE(observe_asked, ORDER);
+STELE_DEFINE_EVENT(observe_asked, "order.asked", 1, ORDER);
+
+static stele_status charge_asked(const struct observe_asked *order, stele_context *context)
+{
+    return stele_context_fail(context, STELE_BUSY, "%s is too dear", order->order);
+}
+STELE_DEFINE_HANDLER(charge_asked, observe_asked);
 
 static const struct stele_route charge_route = {
     .name = "charge", .on = "order.placed", .handle = charge_handle, .delivery = STELE_QUEUED};
@@ -159,12 +169,56 @@ static void HEX02_a_failure_is_seen_with_its_burial(void **state)
     close_shop(&shop);
 }
 
+/* Which calls began and how they ended: "+1 r1 +2 f2". */
+static void tell_calls(void *context, const struct stele_observation *seen)
+{
+    char *text = context;
+    const char mark = seen->seen == STELE_SEEN_STARTED ? '+' : seen->seen == STELE_SEEN_RETRIED ? 'r' : 'f';
+
+    sprintf(text + strlen(text), "%c%" PRIu64 " ", mark, seen->call);
+    if (mark == 'f')
+        assert_string_equal(seen->text, "dear is too dear");
+}
+
+/* 50 ms for the unit, 30 ms between calls: there is time for two calls. */
+static void a_call_that_cannot_be_made_again_in_time_has_failed_and_was_not_retried(void **state)
+{
+    static const struct stele_retry settings = {
+        .max_attempts = 9, .backoff = STELE_BACKOFF_FIXED, .jitter = STELE_JITTER_NONE, .delay_ms = 30};
+    static const struct stele_interceptor retry = {.name = "retry", STELE_RETRY(&settings)};
+    static const struct stele_interceptor *const retrying[] = {&retry, NULL};
+    static const struct stele_route patient = {
+        .name = "patient", .on = "order.asked", .handle = charge_asked_handle, .interceptors = retrying};
+    static const struct stele_observer calls = {
+        .name = "calls", .kinds = STELE_SEEN_STARTED | STELE_SEEN_RETRIED | STELE_SEEN_FAILED, .see = tell_calls};
+    const struct stele_send_options options = {.size = sizeof(options), .timeout_ms = 50};
+    struct stele_unit_outcome outcome = {0};
+    stele_message *message = NULL;
+    stele_error *error = NULL;
+    char text[256] = "";
+    struct shop shop;
+
+    (void)state;
+    open_shop(&shop);
+    add(&shop, &calls, text);
+    assert_ok(stele_bus_add_route(shop.bus, &patient, NULL, NULL, &error), error);
+    assert_ok(observe_asked_message(&(struct observe_asked){.order = "dear"}, NULL, &message, &error), error);
+    assert_status(STELE_BUSY, stele_deliver(shop.bus, message, &options, &outcome, &error), error);
+    assert_int_equal(outcome.failures[0].attempts, 2);
+    assert_string_equal(outcome.failures[0].text, "dear is too dear");
+    stele_unit_outcome_fini(&outcome);
+    stele_runtime_run_until_idle(shop.runtime);
+    assert_string_equal(text, "+1 r1 +2 f2 ");
+    stele_message_unref(message);
+    close_shop(&shop);
+}
+
 static void count_failure(void *context, const struct stele_observation *seen)
 {
     int *count = context;
 
     assert_string_equal("dear is too dear", seen->text);
-    assert_int_equal(STELE_REJECTED, seen->status);
+    assert_int_equal(STELE_DENIED, seen->status);
     ++*count;
 }
 
@@ -533,6 +587,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         support_test(HEX02_a_chain_is_seen_as_it_happens),
         support_test(HEX02_a_failure_is_seen_with_its_burial),
+        support_test(a_call_that_cannot_be_made_again_in_time_has_failed_and_was_not_retried),
         support_test(KHO23_all_who_want_failures_get_them),
         support_test(HEX11_an_observer_may_add_and_remove_observers),
         support_test(arguments_that_are_null_are_named),

@@ -56,6 +56,7 @@ static const struct stele_route rejecting = {.name = "r",
 static void a_full_mailbox_rejects_and_counts(void **state)
 {
     stele_message *message = fixture_event("x");
+    struct stele_unit_outcome outcome = {0};
     stele_error *error = NULL;
     size_t reached = 9;
 
@@ -70,7 +71,10 @@ static void a_full_mailbox_rejects_and_counts(void **state)
     error = NULL;
     assert_int_equal(fixture_stats("r").rejected, 1);
     assert_int_equal(fixture_stats("r").waiting, 2);
-    assert_status(STELE_OVERLOAD, stele_deliver(fixture_bus, message, NULL, NULL, &error), error);
+    assert_status(STELE_OVERLOAD, stele_deliver(fixture_bus, message, NULL, &outcome, &error), error);
+    assert_int_equal(outcome.failure_count, 1);
+    assert_int_equal(outcome.deliveries, 0);
+    stele_unit_outcome_fini(&outcome);
     fixture_run();
     assert_string_equal(fixture_recorded(), "r1 r2");
     stele_message_unref(message);

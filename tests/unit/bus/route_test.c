@@ -231,6 +231,25 @@ static void routes_that_make_no_sense_are_errors(void **state)
     assert_refused(&dropping, "partition");
 }
 
+static void what_a_type_cannot_be_called_no_route_is_on(void **state)
+{
+    static const struct stele_route control = {.name = "r", .on = "a.b\n", .handle = fixture_record};
+    static const struct stele_route broken = {.name = "r", .on = "\xff.*", .handle = fixture_record};
+    static const struct stele_route unkeyed = {
+        .name = "r", .on = "x", .delivery = STELE_QUEUED, .partition = "", .handle = fixture_record};
+    char name[STELE_TYPE_MAX + 2];
+    stele_error *error = NULL;
+    const struct stele_route endless = {.name = "r", .on = name, .handle = fixture_record};
+
+    (void)state;
+    memset(name, 'a', sizeof(name) - 1);
+    name[sizeof(name) - 1] = '\0';
+    assert_refused(&control, "route r");
+    assert_refused(&broken, "route r");
+    assert_refused(&unkeyed, "partition");
+    assert_status(STELE_LIMIT, stele_bus_add_route(fixture_bus, &endless, NULL, NULL, &error), error);
+}
+
 static void a_name_is_taken_until_its_route_is_removed(void **state)
 {
     static const struct stele_route route = {.name = "r", .on = "x", .handle = fixture_record};
@@ -243,6 +262,34 @@ static void a_name_is_taken_until_its_route_is_removed(void **state)
     assert_true(fixture_add_as(&route, "b") != id);
     fixture_publish("x");
     assert_string_equal(fixture_recorded(), "b1");
+}
+
+static unsigned stops;
+
+static void count_stop(void *resource)
+{
+    (void)resource;
+    stops++;
+}
+
+/* The table it is in stays until something else has it replaced, or the bus is freed. */
+static void a_route_removed_without_memory_is_stopped_and_freed_with_the_bus(void **state)
+{
+    static const struct stele_route route = {.name = "r", .on = "x", .handle = fixture_record, .stop = count_stop};
+    const stele_route_id id = fixture_add_as(&route, "a");
+
+    (void)state;
+    stops = 0;
+    fixture_publish("x");
+    support_fail_allocation(1);
+    assert_true(stele_bus_remove_route(fixture_bus, id));
+    assert_true(support_allocation_failed());
+    support_fail_allocation(0);
+    assert_int_equal(fixture_publish("x"), 0);
+    stele_bus_free(fixture_bus);
+    fixture_bus = NULL;
+    assert_int_equal(stops, 1);
+    assert_string_equal(fixture_recorded(), "a1");
 }
 
 static stele_route_id removed_ids[3];
@@ -408,6 +455,8 @@ int main(void)
         fixture_test(FWK02_a_condition_compares_a_field_as_text),
         fixture_test(FWK03_a_route_without_interest_is_an_error),
         fixture_test(routes_that_make_no_sense_are_errors),
+        fixture_test(what_a_type_cannot_be_called_no_route_is_on),
+        fixture_test(a_route_removed_without_memory_is_stopped_and_freed_with_the_bus),
         fixture_test(a_name_is_taken_until_its_route_is_removed),
         fixture_test(ORX11_routes_are_removed_during_their_own_call),
         fixture_test(a_removed_inline_route_is_not_called_any_more_by_who_is_on_the_way),

@@ -108,9 +108,10 @@ static void count_warning(void *context, const struct stele_log_record *record)
     logged += strcmp(record->message, "a scheduled message was not published") == 0;
 }
 
-static void KHO20_a_publish_that_fails_is_logged_and_the_schedule_goes_on(void **state)
+static void KHO20_a_publish_that_fails_is_logged_and_counted_and_the_schedule_goes_on(void **state)
 {
     const struct quote_asked payload = {.order = "o"};
+    struct stele_bus_stats stats;
     stele_message *question = NULL;
     stele_error *error = NULL;
 
@@ -122,6 +123,8 @@ static void KHO20_a_publish_that_fails_is_logged_and_the_schedule_goes_on(void *
     stele_runtime_advance(stage_runtime, 300 * MS);
     stele_log_use(NULL, NULL, STELE_LOG_TRACE);
     assert_int_equal(3, logged);
+    stele_bus_get_stats(stage_bus, &stats);
+    assert_int_equal(3, stats.unscheduled);
     stele_message_unref(question);
 }
 
@@ -229,6 +232,7 @@ static void a_cancelled_schedule_publishes_no_more(void **state)
     stele_runtime_advance(stage_runtime, 200 * MS);
     assert_true(stele_schedule_cancel(stage_bus, id));
     assert_false(stele_schedule_cancel(stage_bus, id));
+    assert_false(stele_schedule_cancel(NULL, id));
     stele_runtime_advance(stage_runtime, 1000 * MS);
     assert_int_equal(2, placed.calls);
     id = at(2000 * MS);
@@ -395,7 +399,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         schedule_test(KHO20_n_intervals_are_n_messages),
         schedule_test(KHO20_each_message_has_an_id_a_time_and_a_trace_of_its_own),
-        schedule_test(KHO20_a_publish_that_fails_is_logged_and_the_schedule_goes_on),
+        schedule_test(KHO20_a_publish_that_fails_is_logged_and_counted_and_the_schedule_goes_on),
         schedule_test(KHO20_a_handler_that_fails_does_not_end_the_schedule),
         schedule_test(KHO20_one_added_by_a_handler_runs),
         schedule_test(KHO20_stopping_the_bus_ends_schedules),

@@ -1,6 +1,8 @@
 /* Stopping a bus (B10). */
 #include "tests/unit/bus/fixture.h"
 
+#include <stele/observe.h>
+
 #include <stdio.h>
 #include <string.h>
 
@@ -115,6 +117,36 @@ static void a_handler_may_stop_its_bus(void **state)
     assert_string_equal(fixture_recorded(), "stop-q");
 }
 
+static void stop_seeing(void *context, const struct stele_observation *seen)
+{
+    stele_error *error = NULL;
+
+    (void)context;
+    fixture_write(seen->observed);
+    fixture_write(stele_status_name(stele_bus_stop(fixture_bus, 60000, NULL, &error)));
+    stele_error_free(error);
+}
+
+/* It would wait for itself; the rest of what it is to see comes behind the call. */
+static void an_observer_may_stop_its_bus(void **state)
+{
+    static const struct stele_observer stopping = {
+        .name = "stopping", .kinds = STELE_SEEN_PUBLISHED, .see = stop_seeing};
+    const struct stele_clock *clock = stele_runtime_clock(fixture_runtime);
+    stele_error *error = NULL;
+    int64_t began;
+
+    (void)state;
+    fixture_add_as(&second, "s");
+    assert_ok(stele_bus_add_observer(fixture_bus, &stopping, NULL, &error), error);
+    fixture_publish("y");
+    fixture_publish("z");
+    began = clock->monotonic(clock->context);
+    fixture_run();
+    assert_int_equal(clock->monotonic(clock->context), began);
+    assert_string_equal(fixture_recorded(), "s1 y stop-s OK z OK");
+}
+
 static void a_route_that_waits_for_a_retry_is_discarded(void **state)
 {
     static const struct stele_retry slow = {.max_attempts = 5, .delay_ms = 60000, .jitter = STELE_JITTER_NONE};
@@ -141,6 +173,7 @@ int main(void)
         fixture_test(B10_nothing_is_taken_after_the_stop),
         fixture_test(B10_what_was_not_done_is_reported_and_told),
         fixture_test(a_handler_may_stop_its_bus),
+        fixture_test(an_observer_may_stop_its_bus),
         fixture_test(a_route_that_waits_for_a_retry_is_discarded),
     };
 

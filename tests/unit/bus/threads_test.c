@@ -71,6 +71,55 @@ static void FWK06_a_counter_without_a_lock_stays_exact(void **state)
     assert_int_equal(out_of_order, 0);
 }
 
+enum { SENDERS = 3, ROUNDS = 3000 };
+
+static pthread_barrier_t round_begins;
+static atomic_uint refused;
+
+static void *send_in_rounds(void *context)
+{
+    stele_message *message = fixture_event("full");
+
+    (void)context;
+    for (int i = 0; i < 2 * ROUNDS; i++) {
+        if (i % 2 == 0)
+            pthread_barrier_wait(&round_begins);
+        if (stele_publish(fixture_bus, message, NULL, NULL) != STELE_OK)
+            atomic_fetch_add(&refused, 1);
+    }
+    stele_message_unref(message);
+    return NULL;
+}
+
+static stele_status do_nothing(void *resource, const stele_message *message, stele_context *context)
+{
+    (void)resource;
+    (void)message;
+    (void)context;
+    return STELE_OK;
+}
+
+/* Each round's last one has nobody behind it who would wake it. */
+static void who_waits_for_room_is_called_when_there_is_some(void **state)
+{
+    static const struct stele_route route = {
+        .name = "full", .on = "full", .handle = do_nothing, .delivery = STELE_QUEUED, .capacity = 1};
+    const struct stele_bus_options options = {.size = sizeof(options), .timeout_ms = 2000};
+    pthread_t threads[SENDERS];
+
+    (void)state;
+    fixture_renew(&options);
+    fixture_add(&route, NULL);
+    atomic_store(&refused, 0);
+    assert_int_equal(pthread_barrier_init(&round_begins, NULL, SENDERS), 0);
+    for (size_t i = 0; i < SENDERS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, send_in_rounds, NULL), 0);
+    for (size_t i = 0; i < SENDERS; i++)
+        pthread_join(threads[i], NULL);
+    pthread_barrier_destroy(&round_begins);
+    assert_int_equal(atomic_load(&refused), 0);
+}
+
 static uint64_t counters[THREADS];
 
 static stele_status count_key(const struct note *read, stele_context *context)
@@ -283,6 +332,29 @@ static void *publish_until_refused(void *context)
     return NULL;
 }
 
+/* What comes while its mailboxes are closed must find none to stay in. */
+static void a_paused_route_is_removed_while_others_publish_to_its_partitions(void **state)
+{
+    static const struct stele_route paused = {
+        .name = "paused", .on = "x", .handle = touch, .delivery = STELE_QUEUED, .partition = "number"};
+    struct stele_stopped stopped;
+    pthread_t threads[THREADS];
+    stele_error *error = NULL;
+
+    (void)state;
+    for (size_t i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, publish_until_refused, NULL), 0);
+    for (int round = 0; round < 3000; round++) {
+        const stele_route_id id = fixture_add(&paused, NULL);
+
+        assert_ok(stele_bus_pause(fixture_bus, "paused", &error), error);
+        assert_true(stele_bus_remove_route(fixture_bus, id));
+    }
+    assert_ok(stele_bus_stop(fixture_bus, 30000, &stopped, &error), error);
+    for (size_t i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+}
+
 static void the_bus_is_freed_behind_the_last_of_many(void **state)
 {
     static const struct stele_route queued = {
@@ -312,11 +384,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         fixture_thread_test(FWK06_a_counter_without_a_lock_stays_exact),
+        fixture_thread_test(who_waits_for_room_is_called_when_there_is_some),
         fixture_thread_test(partitions_are_one_at_a_time_each),
         fixture_thread_test(requests_of_many_threads_get_their_own_answers),
         fixture_thread_test(routes_come_and_go_while_others_publish),
         fixture_thread_test(B4_others_go_on_while_a_handler_hangs),
         fixture_thread_test(B10_who_waits_is_answered_when_the_bus_stops),
+        fixture_thread_test(a_paused_route_is_removed_while_others_publish_to_its_partitions),
         fixture_thread_test(the_bus_is_freed_behind_the_last_of_many),
     };
 

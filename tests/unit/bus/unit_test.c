@@ -429,6 +429,32 @@ static void the_hop_limit_holds_for_handlers_that_use_the_bus_itself(void **stat
     assert_int_equal(stats.hops_ended, 1);
 }
 
+static stele_status publish_there(void *resource, const stele_message *message, stele_context *context)
+{
+    (void)context;
+    return stele_publish(resource, message, NULL, NULL);
+}
+
+/* They call each other on one stack. */
+static void the_hop_limit_holds_for_two_buses_that_publish_to_each_other(void **state)
+{
+    static const struct stele_route there = {.name = "there", .on = "a", .handle = publish_there};
+    static const struct stele_route back = {.name = "back", .on = "a", .handle = publish_there};
+    struct stele_bus_stats here_stats, there_stats;
+    stele_error *error = NULL;
+    stele_bus *other = NULL;
+
+    (void)state;
+    assert_ok(stele_bus_new(fixture_runtime, NULL, &other, &error), error);
+    fixture_add(&there, other);
+    assert_ok(stele_bus_add_route(other, &back, fixture_bus, NULL, &error), error);
+    fixture_publish("a");
+    stele_bus_get_stats(fixture_bus, &here_stats);
+    stele_bus_get_stats(other, &there_stats);
+    assert_int_equal(here_stats.hops_ended + there_stats.hops_ended, 1);
+    stele_bus_free(other);
+}
+
 static void FWK11_a_cascade_of_depth_1000_is_waited_for(void **state)
 {
     const struct stele_bus_options options = {.size = sizeof(options), .hops = 1000};
@@ -506,6 +532,7 @@ int main(void)
         fixture_test(FWK13_fail_fast_cancels_the_rest_of_the_unit),
         fixture_test(ping_pong_ends_at_the_hop_limit_that_the_error_names),
         fixture_test(the_hop_limit_holds_for_handlers_that_use_the_bus_itself),
+        fixture_test(the_hop_limit_holds_for_two_buses_that_publish_to_each_other),
         fixture_test(FWK11_a_cascade_of_depth_1000_is_waited_for),
         fixture_test(memory_may_run_out_in_a_request),
     };

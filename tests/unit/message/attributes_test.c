@@ -174,6 +174,30 @@ static void characters_outside_the_string_type_are_refused(void **state)
         assert_accepted("subject", accepted[i]);
 }
 
+/* Text is checked eight bytes at a step: one bad byte in any place of it, among the highest and lowest good ones. */
+static void a_character_outside_the_string_type_is_found_in_every_place(void **state)
+{
+    static const char refused[] = {'\x1F', '\x7F', '\x01', '\x80', '\xFF'};
+    char text[24];
+
+    (void)state;
+    for (size_t size = 1; size < sizeof(text); size++) {
+        for (size_t i = 0; i < size; i++)
+            text[i] = i % 2 ? '~' : ' ';
+        text[size] = '\0';
+        assert_accepted("subject", text);
+        for (size_t i = 0; i < size; i++) {
+            const char good = text[i];
+
+            for (size_t j = 0; j < sizeof(refused); j++) {
+                text[i] = refused[j];
+                assert_refused(STELE_INVALID, "subject", text);
+            }
+            text[i] = good;
+        }
+    }
+}
+
 static void a_source_is_a_uri_reference(void **state)
 {
     static const char *const accepted[] = {
@@ -522,6 +546,7 @@ int main(void)
         support_test(texts_may_reach_their_limit_but_not_pass_it),
         support_test(a_limit_names_itself_and_the_actual_length),
         support_test(characters_outside_the_string_type_are_refused),
+        support_test(a_character_outside_the_string_type_is_found_in_every_place),
         support_test(a_source_is_a_uri_reference),
         support_test(a_dataschema_is_an_absolute_uri),
         support_test(a_datacontenttype_is_a_media_type),

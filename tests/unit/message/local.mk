@@ -41,3 +41,13 @@ tests_unit_message_type_test_SOURCES = tests/unit/message/type_test.c
 tests_unit_message_type_test_LDADD = $(test_ldadd)
 tests_unit_message_value_test_SOURCES = tests/unit/message/value_test.c tests/unit/message/samples.h
 tests_unit_message_value_test_LDADD = $(test_ldadd)
+
+# Upcasters.
+test_programs += \
+	tests/unit/message/upcast_change_test \
+	tests/unit/message/upcast_test
+
+tests_unit_message_upcast_change_test_SOURCES = tests/unit/message/upcast_change_test.c
+tests_unit_message_upcast_change_test_LDADD = $(test_ldadd)
+tests_unit_message_upcast_test_SOURCES = tests/unit/message/upcast_test.c
+tests_unit_message_upcast_test_LDADD = $(test_ldadd)

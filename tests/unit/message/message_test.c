@@ -2,6 +2,7 @@
 #include "tests/support/support.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,6 +25,10 @@ STELE_DEFINE_COMMAND(withdraw, "bank.withdraw", 3, WITHDRAW);
 #define BALANCE(FIELD, T) FIELD(T, INT64, balance)
 STELE_DECLARE(balance, BALANCE);
 STELE_DEFINE_STATE(balance, "bank.balance", 1, BALANCE);
+
+#define NOTE(FIELD, T) FIELD(T, TEXT, text)
+STELE_DECLARE(note, NOTE);
+STELE_DEFINE_EVENT(note, "bank.note", 1, NOTE);
 
 #define NOTHING(FIELD, T) FIELD(T, NONE, stele_unused)
 STELE_DECLARE(question, NOTHING);
@@ -657,6 +662,139 @@ static void a_lent_message_with_a_foreign_id_is_copied_whole(void **state)
     stele_message_unref(kept);
 }
 
+/* What a store gave as an id was not checked; as that of a cause it is. */
+static void a_foreign_id_is_checked_before_it_becomes_an_attribute(void **state)
+{
+    struct stele_message_options options = STELE_OPTIONS_INIT(struct stele_message_options);
+    struct stele_message row;
+    stele_message *message = NULL;
+    stele_error *error = NULL;
+
+    (void)state;
+    lend(&row);
+    stele__message_set_id(&row, stele__slice("order\n17"));
+    options.cause = &row;
+    assert_failure(STELE_INVALID, money_withdrawn_message(&fifty, &options, &message, &error), error);
+    assert_string_equal("correlationid", stele_error_get(error, "attribute"));
+    stele_error_free(error);
+}
+
+static void what_is_said_in_place_of_what_is_inherited_is_checked(void **state)
+{
+    struct stele_message_options options = STELE_OPTIONS_INIT(struct stele_message_options);
+    stele_message *cause = make(NULL);
+    stele_message *message = NULL;
+    stele_error *error = NULL;
+
+    (void)state;
+    options.cause = cause;
+    options.causationid = "a\nb";
+    assert_failure(STELE_INVALID, money_withdrawn_message(&fifty, &options, &message, &error), error);
+    assert_string_equal("causationid", stele_error_get(error, "attribute"));
+    stele_error_free(error);
+    stele_message_unref(cause);
+}
+
+/* --- Extensions of the cause -------------------------------------------------------- */
+
+static stele_message *make_extended(const struct stele_extension *extensions, size_t count)
+{
+    struct stele_message_options options = STELE_OPTIONS_INIT(struct stele_message_options);
+
+    options.extensions = extensions;
+    options.extension_count = count;
+    return make(&options);
+}
+
+static void a_message_that_follows_takes_over_the_extensions_it_has_not_itself(void **state)
+{
+    const struct stele_extension inherited[] = {{.name = "tenant", .text = {"north", 5}},
+                                                {.name = "attempt", .kind = STELE_EXTENSION_INTEGER, .integer = -3},
+                                                {.name = "replayed", .kind = STELE_EXTENSION_BOOLEAN, .boolean = true}};
+    const struct stele_extension own[] = {{.name = "attempt", .kind = STELE_EXTENSION_INTEGER, .integer = 4}};
+    struct stele_message_options options = STELE_OPTIONS_INIT(struct stele_message_options);
+    stele_message *cause = make_extended(inherited, 3);
+    struct stele_extension extension;
+    stele_message *message = NULL;
+    stele_error *error = NULL;
+
+    (void)state;
+    options.cause = cause;
+    options.extensions = own;
+    options.extension_count = 1;
+    assert_ok(stele__message_follow(&money_withdrawn_type, &fifty, &options, &message, &error), error);
+    stele_message_unref(cause);
+    assert_true(stele_message_extension(message, 0, &extension));
+    assert_string_equal("attempt", extension.name);
+    assert_int_equal(4, extension.integer);
+    assert_true(stele_message_extension(message, 1, &extension));
+    assert_string_equal("tenant", extension.name);
+    assert_slice("north", extension.text);
+    assert_true(stele_message_extension(message, 2, &extension));
+    assert_string_equal("replayed", extension.name);
+    assert_true(extension.boolean);
+    assert_false(stele_message_extension(message, 3, &extension));
+    stele_message_unref(message);
+}
+
+static void extensions_taken_over_count_towards_the_limit(void **state)
+{
+    struct stele_extension extensions[STELE_EXTENSIONS_MAX + 1];
+    struct stele_message_options options = STELE_OPTIONS_INIT(struct stele_message_options);
+    stele_message *cause;
+    stele_message *message = NULL;
+    stele_error *error = NULL;
+
+    (void)state;
+    for (int i = 0; i <= STELE_EXTENSIONS_MAX; i++) {
+        extensions[i] = (struct stele_extension){.kind = STELE_EXTENSION_INTEGER};
+        snprintf(extensions[i].name, sizeof(extensions[i].name), "e%d", i);
+    }
+    cause = make_extended(extensions, STELE_EXTENSIONS_MAX - 1);
+    options.cause = cause;
+    options.extensions = &extensions[STELE_EXTENSIONS_MAX - 1];
+    options.extension_count = 1;
+    assert_ok(stele__message_follow(&money_withdrawn_type, &fifty, &options, &message, &error), error);
+    stele_message_unref(message);
+    options.extension_count = 2;
+    assert_failure(STELE_LIMIT, stele__message_follow(&money_withdrawn_type, &fifty, &options, &message, &error),
+                   error);
+    stele_error_free(error);
+    error = NULL;
+    /* A message that only names a cause takes nothing over. */
+    assert_ok(stele_message_new(&money_withdrawn_type, &fifty, &options, &message, &error), error);
+    assert_false(stele_message_extension(message, 2, &extensions[0]));
+    stele_message_unref(message);
+    stele_message_unref(cause);
+}
+
+/* --- Out of memory -------------------------------------------------------------------- */
+
+/* Payload and attributes beyond what fits on the stack. */
+static stele_status make_long(void *context, stele_error **error)
+{
+    const struct note payload = {.text = context};
+    struct stele_message_options options = STELE_OPTIONS_INIT(struct stele_message_options);
+    struct note read = {0};
+    stele_arena *arena = NULL;
+    stele_message *message = NULL;
+    stele_status status;
+
+    options.subject = context;
+    status = note_message(&payload, &options, &message, error);
+    if (!status)
+        status = stele_arena_new(&arena, error);
+    if (!status)
+        status = note_read(message, arena, &read, error);
+    if (!status) {
+        assert_string_equal(context, read.text);
+        assert_slice(context, stele_message_subject(message));
+    }
+    stele_message_unref(message);
+    stele_arena_free(arena);
+    return status;
+}
+
 static stele_status make_full(void *context, stele_error **error)
 {
     const struct money_withdrawn payload = {.amount = 1, .reference = "rent"};
@@ -689,9 +827,14 @@ static stele_status make_full_raw(void *context, stele_error **error)
 
 static void making_a_message_survives_every_failed_allocation(void **state)
 {
+    char text[1001];
     struct stele_message row;
 
     (void)state;
+    memset(text, 'x', sizeof(text) - 1);
+    text[sizeof(text) - 1] = '\0';
+    /* The payload, the attributes, the message, the arena and its block. */
+    assert_int_equal(5, support_every_allocation_fails(make_long, text));
     assert_true(support_every_allocation_fails(make_full, NULL) > 0);
     assert_true(support_every_allocation_fails(make_full_raw, NULL) > 0);
     lend(&row);
@@ -712,6 +855,10 @@ int main(void)
         support_test(ORX03_a_state_is_no_message),
         support_test(ORX04_three_generations_are_chained),
         support_test(ORX04_what_is_said_comes_before_what_is_inherited),
+        support_test(a_foreign_id_is_checked_before_it_becomes_an_attribute),
+        support_test(what_is_said_in_place_of_what_is_inherited_is_checked),
+        support_test(a_message_that_follows_takes_over_the_extensions_it_has_not_itself),
+        support_test(extensions_taken_over_count_towards_the_limit),
         support_test(an_id_is_a_uuid_only_in_its_canonical_text),
         support_test(a_payload_is_read_back),
         support_test(a_broken_rule_makes_no_message),

@@ -157,6 +157,32 @@ static void C2_a_write_that_fails_moves_nothing(void **state)
     stele_store_close(store);
 }
 
+static void D3_a_write_cut_short_by_a_failed_sync_is_in_doubt(void **state)
+{
+    const struct fault fault = {
+        .operations = FAULT_SYNC, .files = FAULT_LOG, .number = 1, .after = true, .code = SQLITE_IOERR_FSYNC};
+    stele_store *store = fixture_open();
+    uint64_t position = 0;
+    stele_error *error = NULL;
+
+    (void)state;
+    fixture_fill(store, 1, 5);
+    assert_ok(stele_checkpoint_write(store, "mailer", STELE_NO_CHECKPOINT, 3, &error), error);
+    fault_vfs_set(&fault);
+    assert_failure(STELE_UNKNOWN, stele_checkpoint_write(store, "mailer", 3, 5, &error), error);
+    assert_message(error, "open the store again to see");
+    assert_non_null(stele_error_get(error, "path"));
+    stele_error_free(error);
+    error = NULL;
+    fault_vfs_set(NULL);
+    stele_store_close(store);
+    /* The bytes were there before the sync said that it had failed. */
+    store = fixture_open();
+    assert_ok(read_mailer(store, &position, &error), error);
+    assert_int_equal(position, 5);
+    stele_store_close(store);
+}
+
 static void checkpoints_are_read_but_not_written_in_a_store_opened_for_reading(void **state)
 {
     stele_store *store = fixture_open();
@@ -298,6 +324,7 @@ int main(void)
         test(a_damaged_checkpoint_is_no_place_to_go_on_from),
         test(D5_a_flipped_bit_never_gives_a_reader_the_position_of_another),
         test(C2_a_write_that_fails_moves_nothing),
+        test(D3_a_write_cut_short_by_a_failed_sync_is_in_doubt),
         test(checkpoints_are_read_but_not_written_in_a_store_opened_for_reading),
         test(a_file_of_format_2_is_brought_up_when_it_is_opened_for_writing),
         test(a_file_of_format_2_is_read_as_it_is),

@@ -7,6 +7,7 @@ test_programs += \
 	tests/unit/store/ledger_test \
 	tests/unit/store/listen_test \
 	tests/unit/store/queue_test \
+	tests/unit/store/reading_test \
 	tests/unit/store/record_test \
 	tests/unit/store/rules_test \
 	tests/unit/store/url_test \
@@ -24,6 +25,8 @@ tests_unit_store_ledger_test_SOURCES = tests/unit/store/ledger_test.c
 tests_unit_store_ledger_test_LDADD = $(test_ldadd)
 tests_unit_store_listen_test_SOURCES = tests/unit/store/listen_test.c
 tests_unit_store_listen_test_LDADD = $(test_ldadd)
+tests_unit_store_reading_test_SOURCES = tests/unit/store/reading_test.c
+tests_unit_store_reading_test_LDADD = $(test_ldadd)
 tests_unit_store_record_test_SOURCES = tests/unit/store/record_test.c
 tests_unit_store_record_test_LDADD = $(test_ldadd)
 tests_unit_store_rules_test_SOURCES = tests/unit/store/rules_test.c
