@@ -40,6 +40,10 @@ bench_programs += bench/projections
 bench_projections_SOURCES = bench/projections.c bench/readings.c bench/readings.h $(bench_common)
 bench_projections_LDADD = libstele.la
 
+bench_programs += bench/views
+bench_views_SOURCES = bench/views.c $(bench_common)
+bench_views_LDADD = libstele.la $(SQLITE_LIBS)
+
 # Reaches into the base for what it compares with.
 bench_programs += bench/bus
 bench_bus_SOURCES = bench/bus.c $(bench_common)

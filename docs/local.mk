@@ -22,4 +22,5 @@ EXTRA_DIST += \
 	docs/reliability.md \
 	docs/snapshots.md \
 	docs/stores.md \
-	docs/threads.md
+	docs/threads.md \
+	docs/views.md

@@ -26,7 +26,8 @@ stele_HEADERS = \
 	include/stele/type.h \
 	include/stele/types.h \
 	include/stele/upcast.h \
-	include/stele/uuid.h
+	include/stele/uuid.h \
+	include/stele/view.h
 
 stelespidir = $(includedir)/stele/spi
 stelespi_HEADERS = \

@@ -27,5 +27,6 @@
 #include <stele/types.h>
 #include <stele/upcast.h>
 #include <stele/uuid.h>
+#include <stele/view.h>
 
 #endif

@@ -6,6 +6,7 @@ include tests/unit/store/local.mk
 include tests/unit/aggregate/local.mk
 include tests/unit/bus/local.mk
 include tests/unit/app/local.mk
+include tests/unit/projections/local.mk
 include tests/unit/memory/local.mk
 include tests/unit/sqlite/local.mk
 include tests/contract/local.mk

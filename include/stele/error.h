@@ -114,6 +114,7 @@ STELE_API const char *stele_error_message(const stele_error *error);
  *   "path" "offset" "line"          a file; a byte in the input; a line of it
  *   "stream" "id" "position" "version"   the place in a store
  *   "route" "interceptor" "step"    who failed, on a bus
+ *   "view"                          a read model (stele/view.h)
  *   "text"                          why, in the words of who failed there
  *   "problems"                      all that is wrong, one a line
  */

@@ -4,7 +4,7 @@ set -u
 # shellcheck source=tree.sh
 . "$(dirname "$0")/tree.sh"
 
-c_files include lib stores tools examples | code_of_files >"$scratch/code"
+c_files include lib stores projections tools examples | code_of_files >"$scratch/code"
 : >"$scratch/faults"
 
 # --- Who may include whom -------------------------------------------------------
@@ -16,6 +16,7 @@ awk -F: '
         if (header ~ /^stele\/(base|clock|error|limits|log|memory|uuid)\.h$/) return 1
         if (header ~ /^stele\/(spi\/(store|operations)|store|operations|hooks|types)\.h$/) return 3
         if (header ~ /^stele\/(aggregate|repository|bus|intercept|observe|deadletters|channel)\.h$/) return 4
+        if (header == "stele/view.h") return 5
         if (header == "stele/app.h") return 6
         if (header == "stele.h") return 7
         return 2
@@ -25,6 +26,7 @@ awk -F: '
         if (folder == "message" || folder == "runtime") return 2
         if (folder == "store" || folder == "memory" || folder == "sqlite") return 3
         if (folder == "aggregate" || folder == "bus") return 4
+        if (folder == "projections") return 5
         if (folder == "app") return 6
         return 0
     }
@@ -46,21 +48,22 @@ awk -F: '
             next
         }
         program = path[1] == "tools" || path[1] == "examples"
-        own = program ? 7 : storey_of_folder(path[2])
+        folder = path[1] == "projections" ? path[1] : path[2]
+        own = program ? 7 : storey_of_folder(folder)
         if (own == 0) { fault("from a folder without a storey"); next }
         if (!quoted) {
             if (target ~ /^stele/ && storey_of_public(target) > own) fault("which is a storey above it")
             next
         }
         if (program) {
-            if (target ~ /^(base|message|store|aggregate|memory|sqlite|lib|stores)\//) fault("a program sees public headers only")
+            if (target ~ /^(base|message|store|aggregate|memory|sqlite|lib|stores|projections)\//) fault("a program sees public headers only")
             next
         }
         if (target == "config.h") next
         split(target, part, "/")
         theirs = storey_of_folder(part[1])
         if (theirs == 0) fault("which names no folder of the library")
-        else if (part[1] != path[2] && theirs >= own && !(path[1] == "lib" && path[2] == "store" && target ~ /^(memory|sqlite)\/(memory|sqlite)\.h$/))
+        else if (part[1] != folder && theirs >= own && !(path[1] == "lib" && path[2] == "store" && target ~ /^(memory|sqlite)\/(memory|sqlite)\.h$/))
             fault("which is not below it")
         else if (path[1] == "stores" && part[1] != path[2] && part[1] != "base") fault("a backend sees the SPI and the base only")
     }' "$scratch/code" >>"$scratch/faults"
@@ -81,19 +84,19 @@ include() {
 }
 
 only "$(call 'malloc|calloc|realloc|free|strdup|strndup|asprintf|vasprintf|aligned_alloc|posix_memalign|reallocarray')" \
-    'lib/|stores/' 'lib/base/memory\.c' 'only lib/base/memory.c calls the allocator'
-only "$(call 'clock_gettime|time|gettimeofday|clock')" 'lib/|stores/' 'lib/base/clock\.c' 'only lib/base/clock.c reads a clock'
+    'lib/|stores/|projections/' 'lib/base/memory\.c' 'only lib/base/memory.c calls the allocator'
+only "$(call 'clock_gettime|time|gettimeofday|clock')" 'lib/|stores/|projections/' 'lib/base/clock\.c' 'only lib/base/clock.c reads a clock'
 only "$(call 'sprintf|vsprintf|strcpy|strcat|strncpy|strncat|gets|rand|srand|random|strtok|atoi|atol|atof|alloca')" \
-    'lib/|stores/|tools/|examples/' "$none" 'not used in this project'
-only "$(call 'sleep|usleep|nanosleep|clock_nanosleep')" 'lib/|stores/|tools/' 'lib/base/clock\.c' 'nothing sleeps to wait'
-only "$(call 'printf|puts|putchar|perror|abort|exit|_exit')" 'lib/|stores/' "$none" 'the library neither prints nor ends the program'
-only "$(include 'uuid/uuid\.h')" 'include/|lib/|stores/|tools/|examples/' 'lib/base/(id|uuid)[a-z_]*\.c' 'only the ids see libuuid'
-only "$(include 'msgpack[./]')" 'include/|lib/|stores/|tools/|examples/' 'lib/message/codec_msgpack\.c' 'only codec_msgpack.c sees msgpack'
-only "$(include 'sqlite3\.h')" 'include/|lib/|stores/|tools/|examples/' 'stores/sqlite/[a-z_]*\.[ch]' 'only stores/sqlite sees SQLite'
-only "$(include 'jansson\.h')" 'include/|lib/|stores/|tools/|examples/' 'lib/message/[a-z_]*\.[ch]' 'only lib/message sees jansson'
-only "$(include 'pthread\.h|threads\.h')" 'include/|lib/|stores/|tools/|examples/' '((lib/base|lib/runtime|lib/bus|lib/app|lib/store|stores/[a-z]*)/[a-z_]*\.[ch]|lib/aggregate/cache\.[ch])' \
+    'lib/|stores/|projections/|tools/|examples/' "$none" 'not used in this project'
+only "$(call 'sleep|usleep|nanosleep|clock_nanosleep')" 'lib/|stores/|projections/|tools/' 'lib/base/clock\.c' 'nothing sleeps to wait'
+only "$(call 'printf|puts|putchar|perror|abort|exit|_exit')" 'lib/|stores/|projections/' "$none" 'the library neither prints nor ends the program'
+only "$(include 'uuid/uuid\.h')" 'include/|lib/|stores/|projections/|tools/|examples/' 'lib/base/(id|uuid)[a-z_]*\.c' 'only the ids see libuuid'
+only "$(include 'msgpack[./]')" 'include/|lib/|stores/|projections/|tools/|examples/' 'lib/message/codec_msgpack\.c' 'only codec_msgpack.c sees msgpack'
+only "$(include 'sqlite3\.h')" 'include/|lib/|stores/|projections/|tools/|examples/' '(stores/sqlite|projections)/[a-z_]*\.[ch]' 'only stores/sqlite and projections see SQLite'
+only "$(include 'jansson\.h')" 'include/|lib/|stores/|projections/|tools/|examples/' 'lib/message/[a-z_]*\.[ch]' 'only lib/message sees jansson'
+only "$(include 'pthread\.h|threads\.h')" 'include/|lib/|stores/|projections/|tools/|examples/' '((lib/base|lib/runtime|lib/bus|lib/app|lib/store|stores/[a-z]*)/[a-z_]*\.[ch]|lib/aggregate/cache\.[ch])' \
     'threads meet in lib/base, lib/runtime, lib/store, the backends, the bus and the cache of aggregates'
-only "$(call 'pthread_create')" 'lib/|stores/' '(lib/runtime|lib/store|stores/[a-z]*)/[a-z_]*\.[ch]' 'threads begin in lib/runtime and under the store'
+only "$(call 'pthread_create')" 'lib/|stores/|projections/' '(lib/runtime|lib/store|stores/[a-z]*)/[a-z_]*\.[ch]' 'threads begin in lib/runtime and under the store'
 
 echo "$(cut -d: -f1 "$scratch/code" | sort -u | wc -l) files"
 cat "$scratch/faults"

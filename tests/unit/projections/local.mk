@@ -1,0 +1,9 @@
+# Unit tests of the read models.
+
+test_programs += tests/unit/projections/view_test
+tests_unit_projections_view_test_SOURCES = tests/unit/projections/view_test.c
+tests_unit_projections_view_test_LDADD = $(test_ldadd) $(SQLITE_LIBS)
+
+test_programs += tests/unit/projections/query_test
+tests_unit_projections_query_test_SOURCES = tests/unit/projections/query_test.c
+tests_unit_projections_query_test_LDADD = $(test_ldadd)
