@@ -289,7 +289,7 @@ struct stele_route {
 typedef uint64_t stele_route_id;
 
 /*
- * Add a route. The struct, and what it points to, must outlive it. STELE_INVALID
+ * Add a route. The struct, and what it points to, must be there until its `stop` has been called or the bus is freed. STELE_INVALID
  * names the route and what is wrong with it: no name, neither or both of `on`
  * and `type`, a malformed pattern, no handler, a second handler of a command or
  * query (one whose type is known by `type`, stele_bus_add_type(), or an

@@ -389,19 +389,23 @@ static bool is_quiet(const stele_bus *bus, const struct stele__context *own)
     return true;
 }
 
-static void wait_until_quiet(stele_bus *bus, const struct stele__context *own, int64_t deadline)
+/* False if it was not to be before the deadline. Once it is, those who still come are refused: they are no work left. */
+static bool wait_until_quiet(stele_bus *bus, const struct stele__context *own, int64_t deadline)
 {
     bool goes_on = true;
+    bool was_quiet = false;
 
     while (goes_on) {
         pthread_mutex_lock(&bus->mutex);
-        goes_on = !is_quiet(bus, own) && !bus->is_ending;
+        was_quiet = is_quiet(bus, own);
+        goes_on = !was_quiet && !bus->is_ending;
         if (goes_on && stele__signal_is_set(&bus->progress))
             stele__signal_reset(&bus->progress);
         pthread_mutex_unlock(&bus->mutex);
         if (goes_on)
             goes_on = stele__runtime_wait(bus->runtime, &bus->progress, deadline);
     }
+    return was_quiet;
 }
 
 /* Refuse what is new. False if the bus is stopping already, or stopped. */
@@ -490,6 +494,7 @@ stele_status stele_bus_stop(stele_bus *bus, uint32_t timeout_ms, struct stele_st
 {
     struct stele_stopped stopped = {0};
     const struct stele__context *own = stele__current;
+    bool was_quiet = false;
     int64_t deadline;
 
     if (!bus)
@@ -501,11 +506,11 @@ stele_status stele_bus_stop(stele_bus *bus, uint32_t timeout_ms, struct stele_st
     if (stele__bus_follower(bus))
         stele__follower_stop(stele__bus_follower(bus));
     if (timeout_ms)
-        wait_until_quiet(bus, own, deadline);
+        was_quiet = wait_until_quiet(bus, own, deadline);
     close_bus(bus);
     close_routes(bus, own, &stopped);
     pthread_mutex_lock(&bus->mutex);
-    if (stele__readers(bus) > own_readers(bus, own) && stopped.running == 0)
+    if (!was_quiet && stele__readers(bus) > own_readers(bus, own) && stopped.running == 0)
         stopped.running = stele__readers(bus) - own_readers(bus, own);
     stele__units_shut_down(bus);
     pthread_mutex_unlock(&bus->mutex);

@@ -209,23 +209,26 @@ static stele_status touch(void *resource, const stele_message *message, stele_co
 
 static void *come_and_go(void *context)
 {
+    /* A route that is removed is let go of by whoever reads last, perhaps when this thread is gone. */
+    static char names[THREADS][16];
+    static struct stele_route routes[THREADS][2];
     const intptr_t thread = (intptr_t)context;
-    char name[16];
-    const struct stele_route inlined = {.name = name, .on = "x", .handle = touch, .stop = count_stop};
-    const struct stele_route queued = {
-        .name = name, .on = "x", .handle = touch, .stop = count_stop, .delivery = STELE_QUEUED};
+    struct stele_route *queued = &routes[thread][0];
+    struct stele_route *inlined = &routes[thread][1];
 
-    snprintf(name, sizeof(name), "r-%d", (int)thread);
+    snprintf(names[thread], sizeof(names[thread]), "r-%d", (int)thread);
+    *queued = (struct stele_route){
+        .name = names[thread], .on = "x", .handle = touch, .stop = count_stop, .delivery = STELE_QUEUED};
+    *inlined = (struct stele_route){.name = names[thread], .on = "x", .handle = touch, .stop = count_stop};
     for (int i = 0; i < 100; i++) {
         stele_message *message = fixture_event("x");
         stele_route_id id = 0;
 
         if (thread < THREADS / 2)
-            stele_bus_add_route(fixture_bus, i % 2 ? &inlined : &queued, NULL, &id, NULL);
+            stele_bus_add_route(fixture_bus, i % 2 ? inlined : queued, NULL, &id, NULL);
         stele_publish(fixture_bus, message, NULL, NULL);
         if (thread < THREADS / 2) {
             stele_bus_remove_route(fixture_bus, id);
-            /* The struct outlives the route: wait until nothing of it is left. */
             stele_runtime_run_until_idle(fixture_runtime);
         }
         stele_message_unref(message);
