@@ -115,7 +115,7 @@ static double page_ours(void *context)
     const struct views_case *subject = context;
     struct stele_view_query query = {.per_page = 100, .after = ""};
     const double start = bench_seconds();
-    struct balance_page page;
+    struct balance_page page = {0};
     uint64_t rows = 0;
     stele_error *error = NULL;
 
