@@ -129,7 +129,7 @@ static stele_status print_entries(struct bank *bank, const char *stream, struct 
         status = stele_read(bank->ledger, &query, &cursor, error);
     while (status == STELE_OK) {
         const stele_message *event = NULL;
-        struct entry entry;
+        struct entry entry = {0};
 
         status = stele_cursor_next(cursor, &event, error);
         if (status != STELE_OK || !event || (as_of.is_given && stele_message_time(event) > as_of.time))
