@@ -1,1 +1,6 @@
 # Simulated runs, many seeds of each: invariants, not expected outputs.
+
+test_programs += tests/sim/bus_test
+
+tests_sim_bus_test_SOURCES = tests/sim/bus_test.c
+tests_sim_bus_test_LDADD = $(test_ldadd)
