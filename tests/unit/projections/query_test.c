@@ -87,7 +87,7 @@ static const char *ids_of(const struct entry_page *page)
 static void assert_filtered(const struct desk *desk, const struct stele_view_filter *filter, const char *expected)
 {
     const struct stele_view_query query = {.filters = filter, .filter_count = 1};
-    struct entry_page page;
+    struct entry_page page = {0};
     uint64_t count = 99;
     stele_error *error = NULL;
 
@@ -170,7 +170,7 @@ static void KHO33_filters_hold_together(void **state)
         STELE_FILTER("branch", STELE_VIEW_CONTAINS, stele_view_text("o")),
     };
     const struct stele_view_query query = {.filters = filters, .filter_count = 3, .order = "-id"};
-    struct entry_page page;
+    struct entry_page page = {0};
     stele_error *error = NULL;
 
     (void)state;
@@ -194,7 +194,7 @@ static void KHO33_orders_go_up_and_down_with_the_key_behind(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(orders) / sizeof(orders[0]); i++) {
         const struct stele_view_query query = {.order = orders[i].order};
-        struct entry_page page;
+        struct entry_page page = {0};
 
         assert_ok(entry_list(desk.views, &query, desk.arena, &page, &error), error);
         assert_string_equal(ids_of(&page), orders[i].expected);
@@ -206,7 +206,7 @@ static void KHO33_pages_by_number_have_bounds(void **state)
 {
     const struct desk desk = open_desk();
     struct stele_view_query query = {0};
-    struct entry_page page;
+    struct entry_page page = {0};
     char id[2] = "a";
     stele_error *error = NULL;
 
@@ -245,7 +245,7 @@ static void assert_walk(const struct desk *desk, const char *order, uint32_t per
 {
     struct stele_view_query query = {.order = order, .per_page = per_page, .after = ""};
     char text[64] = "";
-    struct entry_page page;
+    struct entry_page page = {0};
     stele_error *error = NULL;
 
     while (query.after) {
@@ -279,7 +279,7 @@ static void KHO33_a_cursor_goes_on_behind_its_row_whatever_came_and_went(void **
 {
     const struct desk desk = open_filled();
     struct stele_view_query query = {.per_page = 3};
-    struct entry_page page;
+    struct entry_page page = {0};
     stele_error *error = NULL;
 
     (void)state;
@@ -298,7 +298,7 @@ static void KHO33_a_cursor_of_something_else_is_malformed(void **state)
     const struct desk desk = open_filled();
     struct stele_view_query query = {.per_page = 3};
     static const char *const wrong[] = {"x", "AAAA", "AAAAAA==", "not base64 at all"};
-    struct entry_page page;
+    struct entry_page page = {0};
     char cut[256];
     stele_error *error = NULL;
 
@@ -328,7 +328,7 @@ static void KHO33_a_cursor_of_something_else_is_malformed(void **state)
 
 static void assert_bad(const struct desk *desk, const struct stele_view_query *query, const char *field)
 {
-    struct entry_page page;
+    struct entry_page page = {0};
     stele_error *error = NULL;
 
     assert_failure(STELE_INVALID, entry_list(desk->views, query, desk->arena, &page, &error), error);
