@@ -33,6 +33,8 @@
  * Thread-safe, except the simulated one, which belongs to one thread. Its handlers
  * run while that thread is in a call that runs something, on threads of the
  * simulation's own (256 at most, made when needed), never two at once.
+ * After fork() the child has none of the threads: it must not use, stop or free a
+ * runtime of its parent, nor a bus or app on it.
  */
 #ifndef STELE_RUNTIME_H
 #define STELE_RUNTIME_H
