@@ -30,6 +30,26 @@ static int write_beside_others(unsigned writer)
     return status == STELE_OK ? 0 : 1;
 }
 
+static void start_writers(pid_t children[WRITERS])
+{
+    fixture_path();
+    for (unsigned i = 0; i < WRITERS; i++) {
+        children[i] = fork();
+        if (children[i] == 0)
+            _exit(write_beside_others(i));
+    }
+}
+
+static void await_writers(const pid_t children[WRITERS])
+{
+    for (unsigned i = 0; i < WRITERS; i++) {
+        int status = 1;
+
+        assert_int_equal(waitpid(children[i], &status, 0), children[i]);
+        assert_int_equal(status, 0);
+    }
+}
+
 static void A7_writers_in_several_processes_lose_and_mix_nothing(void **state)
 {
     stele_store *store;
@@ -37,24 +57,54 @@ static void A7_writers_in_several_processes_lose_and_mix_nothing(void **state)
     pid_t children[WRITERS];
 
     (void)state;
-    fixture_path();
-    for (unsigned i = 0; i < WRITERS; i++) {
-        children[i] = fork();
-        if (children[i] == 0)
-            _exit(write_beside_others(i));
-    }
-    for (unsigned i = 0; i < WRITERS; i++) {
-        int status = 1;
-
-        assert_int_equal(waitpid(children[i], &status, 0), children[i]);
-        assert_int_equal(status, 0);
-    }
+    start_writers(children);
+    await_writers(children);
     store = fixture_open();
     assert_int_equal(fixture_count(store), WRITERS * EACH);
     assert_ok(stele_verify(store, NULL, NULL, &error), error);
     stele_store_close(store);
     assert_int_equal(fixture_sql_number("SELECT max(position) FROM event"), WRITERS * EACH);
     assert_int_equal(fixture_files(), 1);
+}
+
+/* Read what is behind `*last`, in order; false on anything else. */
+static bool read_on(stele_store *store, uint64_t *last, unsigned *seen)
+{
+    struct stele_query query = STELE_OPTIONS_INIT(struct stele_query);
+    const stele_message *event = NULL;
+    stele_cursor *cursor = NULL;
+    bool in_order;
+
+    query.after = *last;
+    in_order = stele_read(store, &query, &cursor, NULL) == STELE_OK;
+    while (in_order && stele_cursor_next(cursor, &event, NULL) == STELE_OK && event) {
+        in_order = stele_message_position(event) > *last;
+        *last = stele_message_position(event);
+        ++*seen;
+    }
+    stele_cursor_close(cursor);
+    return in_order;
+}
+
+/* Nothing ever comes at or below a position that was seen: otherwise one who goes on behind it would miss something. */
+static void C1_C6_a_reader_misses_nothing_of_writers_in_other_processes(void **state)
+{
+    stele_store *store;
+    pid_t children[WRITERS];
+    uint64_t last = 0;
+    unsigned seen = 0;
+
+    (void)state;
+    start_writers(children);
+    store = fixture_open();
+    while (seen < WRITERS * EACH) {
+        assert_int_equal(stele_wait(store, last, 60000, NULL, NULL), STELE_OK);
+        assert_true(read_on(store, &last, &seen));
+    }
+    assert_int_equal(seen, WRITERS * EACH);
+    await_writers(children);
+    assert_int_equal(fixture_count(store), WRITERS * EACH);
+    stele_store_close(store);
 }
 
 static void A7_an_abandoned_writer_delays_others_only_until_it_is_gone(void **state)
@@ -270,6 +320,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         support_test(A7_writers_in_several_processes_lose_and_mix_nothing),
+        support_test(C1_C6_a_reader_misses_nothing_of_writers_in_other_processes),
         support_test(A7_an_abandoned_writer_delays_others_only_until_it_is_gone),
         support_test(A8_a_forked_child_does_not_open_what_its_parent_had_open),
         support_test(A7_a_forked_child_opens_what_its_parent_had_closed),
