@@ -45,7 +45,7 @@ struct fact {
 
 struct node {
     struct stele_route route;
-    char name[16];
+    char name[32];
     size_t index;
     size_t type; /* TYPES: all of them */
     bool retries;
