@@ -61,10 +61,9 @@ static bool has_column(const struct stele_field *field)
 
 size_t stele__view_field(const struct stele_type *row, struct stele_slice name)
 {
-    for (size_t i = 0; i < row->field_count; i++)
-        if (stele__slice_equal(name, stele__slice(row->fields[i].name)))
-            return i;
-    return SIZE_MAX;
+    const struct stele_field *field = stele__field_find(row, name);
+
+    return field ? (size_t)(field - row->fields) : SIZE_MAX;
 }
 
 bool stele__view_next_name(const char **rest, struct stele_slice *name)

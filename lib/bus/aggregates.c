@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "message/value.h"
 
 #include <string.h>
 
@@ -92,18 +93,9 @@ static stele_status execute(void *resource, const stele_message *message, stele_
 
 /* --- Adding -------------------------------------------------------------------------------------- */
 
-static const struct stele_field *find_field(const struct stele_type *type, const char *name)
-{
-    for (size_t i = 0; i < type->field_count; i++) {
-        if (strcmp(type->fields[i].name, name) == 0)
-            return &type->fields[i];
-    }
-    return NULL;
-}
-
 static stele_status check_key(const struct stele_type *command, const char *key, stele_error **error)
 {
-    const struct stele_field *field = find_field(command, key);
+    const struct stele_field *field = stele__field_find(command, stele__slice(key));
 
     if (field && field->shape == STELE_SHAPE_ONE &&
         (field->kind == STELE_KIND_TEXT || field->kind == STELE_KIND_UUID || field->kind == STELE_KIND_INT64 ||

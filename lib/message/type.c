@@ -237,15 +237,6 @@ static stele_status check_type(const struct path *up, const struct stele_type *t
 
 /* --- Parents ------------------------------------------------------------------------ */
 
-static const struct stele_field *find_field(const struct stele_type *type, const char *name)
-{
-    for (size_t i = 0; i < type->field_count; i++) {
-        if (strcmp(type->fields[i].name, name) == 0)
-            return &type->fields[i];
-    }
-    return NULL;
-}
-
 /* Whether what is written as `field` can be read as `inherited`. */
 static bool is_alike(const struct stele_field *field, const struct stele_field *inherited)
 {
@@ -261,7 +252,7 @@ static stele_status check_parent(const struct stele_type *type, stele_error **er
         return wrong(type, NULL, "the parent is of the same kind", error);
     for (size_t i = 0; i < parent->field_count; i++) {
         const struct stele_field *inherited = &parent->fields[i];
-        const struct stele_field *field = find_field(type, inherited->name);
+        const struct stele_field *field = stele__field_find(type, stele__slice(inherited->name));
 
         if (stele__field_is_coded(inherited) && (!field || !is_alike(field, inherited)))
             return wrong(type, inherited, "each field of the parent is there, of the same kind", error);

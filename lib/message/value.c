@@ -33,6 +33,15 @@ struct any_list {
     size_t count;
 };
 
+const struct stele_field *stele__field_find(const struct stele_type *type, struct stele_slice name)
+{
+    for (size_t i = 0; i < type->field_count; i++) {
+        if (stele__slice_equal(name, stele__slice(type->fields[i].name)))
+            return &type->fields[i];
+    }
+    return NULL;
+}
+
 size_t stele__item_size(const struct stele_field *field)
 {
     switch (field->kind) {

@@ -30,6 +30,9 @@ static inline bool stele__field_is_coded(const struct stele_field *field)
     return field->kind != STELE_KIND_NONE && field->kind != STELE_KIND_ARENA;
 }
 
+/* The field of a name; NULL if the type has none. */
+const struct stele_field *stele__field_find(const struct stele_type *type, struct stele_slice name);
+
 /* Bytes of one item; 0 for the place holder. */
 size_t stele__item_size(const struct stele_field *field);
 
