@@ -346,9 +346,7 @@ stele_status stele_bus_resume(stele_bus *bus, const char *route, stele_error **e
 
 static uint32_t own_readers(const stele_bus *bus, const struct stele__context *own)
 {
-    while (own && own->bus != bus)
-        own = own->outer;
-    return own ? 1 : 0;
+    return stele__is_within(own, bus) ? 1 : 0;
 }
 
 static uint32_t own_calls(const struct stele__route *route, const struct stele__context *own)

@@ -254,6 +254,14 @@ struct stele__context {
 /* The innermost context of this thread, of any bus. */
 extern _Thread_local struct stele__context *stele__current __attribute__((tls_model("initial-exec")));
 
+/* True if a context, or one around it, is of this bus. */
+static inline bool stele__is_within(const struct stele__context *context, const stele_bus *bus)
+{
+    while (context && context->bus != bus)
+        context = context->outer;
+    return context != NULL;
+}
+
 /* Tickets are never used twice: each thread has a range of them at a time. */
 enum { STELE__TICKET_RANGE = 1 << 20 };
 extern _Thread_local uintptr_t stele__last_ticket __attribute__((tls_model("initial-exec")));

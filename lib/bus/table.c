@@ -77,20 +77,11 @@ static size_t shard_of_thread(void)
     return (size_t)(((uintptr_t)&here * UINT64_C(0x9e3779b97f4a7c15)) >> 48) % STELE__READER_SHARDS;
 }
 
-static bool is_reading(const stele_bus *bus)
-{
-    for (const struct stele__context *context = stele__current; context; context = context->outer) {
-        if (context->bus == bus)
-            return true;
-    }
-    return false;
-}
-
 struct stele__reading stele__read_begin(stele_bus *bus)
 {
     struct stele__reading reading = {NULL};
 
-    if (stele__current && is_reading(bus))
+    if (stele__is_within(stele__current, bus))
         return reading;
     reading.counter =
         &bus->readers[shard_of_thread()].count[atomic_load_explicit(&bus->parity, memory_order_relaxed) & 1];
