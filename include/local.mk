@@ -21,6 +21,7 @@ stele_HEADERS = \
 	include/stele/message.h \
 	include/stele/observe.h \
 	include/stele/operations.h \
+	include/stele/retry.h \
 	include/stele/runtime.h \
 	include/stele/store.h \
 	include/stele/type.h \

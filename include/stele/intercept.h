@@ -51,6 +51,7 @@
 #include <stele/bus.h>
 #include <stele/error.h>
 #include <stele/message.h>
+#include <stele/retry.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -188,34 +189,9 @@ struct stele_deadline {
 STELE_API extern const struct stele_interceptor_kind stele_deadline_kind;
 #define STELE_DEADLINE(settings) STELE__KIND(stele_deadline_kind, struct stele_deadline, settings)
 
-/* Retry, at FAILED, priority 60: RETRY while attempts are left and the status is worth it; else PROCEED. */
-enum stele_backoff { STELE_BACKOFF_EXPONENTIAL, STELE_BACKOFF_LINEAR, STELE_BACKOFF_FIXED, STELE_BACKOFF_NONE };
-enum stele_jitter {
-    STELE_JITTER_FULL,  /* anything from 0 to the delay */
-    STELE_JITTER_EQUAL, /* from half of it */
-    STELE_JITTER_NONE
-};
-struct stele_retry {
-    unsigned max_attempts; /* in total; default 4. 1: none is made again */
-    enum stele_backoff backoff;
-    enum stele_jitter jitter;
-    uint32_t delay_ms;     /* before the second attempt; default 1000 */
-    uint32_t increment_ms; /* LINEAR: added with each; default 1000 */
-    double factor;         /* EXPONENTIAL: by which it grows; default 2, at least 1 */
-    uint32_t max_delay_ms; /* applied last; default 60000 */
-    /* Whether to try again after a status; NULL: unless its action is NEVER or ABORT, and after STELE_FAILED. */
-    bool (*wants)(stele_status status);
-};
+/* Retry, at FAILED, priority 60: RETRY while attempts are left and the status is worth it (stele/retry.h); else PROCEED. */
 STELE_API extern const struct stele_interceptor_kind stele_retry_kind;
 #define STELE_RETRY(settings) STELE__KIND(stele_retry_kind, struct stele_retry, settings)
-/*
- * The delay in nanoseconds after attempt `attempt` (from 1; 0 gives 0) of a retry's settings (NULL:
- * defaults); `random` is 64 random bits for the jitter. Pure: for tables, tests and other loops.
- */
-STELE_API int64_t stele_retry_delay(const struct stele_retry *settings, unsigned attempt, uint64_t random);
-/* STELE_INVALID names the setting out of range. */
-STELE_API stele_status stele_retry_check(const struct stele_retry *settings, stele_error **error);
-
 /*
  * Circuit breaker, at HANDLE and DONE, priority 30.
  *

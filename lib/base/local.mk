@@ -22,6 +22,7 @@ libstele_core_la_SOURCES += \
 	lib/base/pattern.c \
 	lib/base/random.c \
 	lib/base/random.h \
+	lib/base/retry.c \
 	lib/base/text.h \
 	lib/base/utf8.c \
 	lib/base/uuid.c \

@@ -10,9 +10,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/clock.h"
 #include "bus/chain.h"
-
-#define STELE__NANOS_PER_MS INT64_C(1000000)
 
 /* The settings of the one being asked, for those that keep no state of their own; not at DONE and WITHDRAWN. */
 static inline const void *stele__call_settings(const struct stele_call *call)
