@@ -97,7 +97,8 @@ STELE_API stele_status stele_store_open(const char *url, const struct stele_stor
  * Close a store; NULL is allowed. Every cursor must be closed before, and no
  * other thread may be in a call. What was appended asynchronously is committed
  * and its done functions are called first, also for what they append meanwhile.
- * Not to be called by a done function.
+ * Not to be called by a done function. While a bus follows the store, closing is
+ * put off until that bus is freed, and logged.
  */
 STELE_API void stele_store_close(stele_store *store);
 

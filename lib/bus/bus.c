@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "store/store.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -47,6 +48,8 @@ static void free_bus(stele_bus *bus)
     while (stele__map_next(&bus->types, &place, &name, &known))
         stele__free(known, sizeof(struct stele__known));
     stele__graves_free(bus->graves);
+    if (bus->store)
+        stele__store_let_go(bus->store);
     stele__observers_free(bus->observers);
     stele__unit_free_spare(bus);
     stele__vector_fini(&bus->routes);
@@ -207,6 +210,7 @@ stele_status stele_bus_follow(stele_bus *bus, stele_store *store, stele_error **
     pthread_mutex_unlock(&bus->mutex);
     if (status != STELE_OK)
         return status;
+    stele__store_hold(store);
     status = stele__follower_new(bus, store, &follower, error);
     if (status == STELE_OK) {
         atomic_store(&bus->follower, follower);
@@ -220,6 +224,7 @@ stele_status stele_bus_follow(stele_bus *bus, stele_store *store, stele_error **
         pthread_mutex_lock(&bus->mutex);
         bus->store = NULL;
         pthread_mutex_unlock(&bus->mutex);
+        stele__store_let_go(store);
     }
     return status;
 }

@@ -14,7 +14,7 @@
  *
  * What can fail: reading (tried again, later each time), a row that is damaged
  * (its routes stop there, unless they ignore failures), a checkpoint that
- * somebody else moved (that route stops), memory.
+ * somebody else moved or damaged (that route stops), memory.
  */
 #include "bus/core.h"
 
@@ -120,12 +120,12 @@ static void committed(struct stele__listener *listener, uint64_t head)
 }
 
 /* What this handle commits is told by the listener, but wakes the watcher as well: not at each commit of a burst. */
-static void breathe(struct stele__follower *follower)
+static void breathe(struct stele__follower *follower, int64_t pause)
 {
     const uint32_t seen = stele__futex_read(&follower->breath);
 
     if (!atomic_load(&follower->is_stopping))
-        stele__futex_wait_for(&follower->breath, seen, watch_pause);
+        stele__futex_wait_for(&follower->breath, seen, pause);
 }
 
 /* What other handles and processes commit. */
@@ -135,13 +135,14 @@ static void watch(void *context)
 
     while (!atomic_load(&follower->is_stopping)) {
         uint64_t head = atomic_load(&follower->head);
+        const stele_status status = stele_wait(follower->store, head, WATCH_MS, &head, NULL);
 
-        if (stele_wait(follower->store, head, WATCH_MS, &head, NULL) != STELE_OK)
-            continue;
-        if (raise_head(follower, head))
+        if (status == STELE_OK && raise_head(follower, head))
             wake(follower);
-        else
-            breathe(follower);
+        else if (status == STELE_OK)
+            breathe(follower, watch_pause);
+        else if (status != STELE_TIMEOUT) /* which took its time; others come at once */
+            breathe(follower, WATCH_MS * MILLISECOND);
     }
 }
 
@@ -212,13 +213,14 @@ static void give_place(struct stele__place *place)
         free_place(place);
 }
 
-static void stall(struct stele__place *place, stele_status status, const char *text)
+/* `is_lost`: its checkpoint is not its own any more. */
+static void stall(struct stele__place *place, bool is_lost, stele_status status, const char *text)
 {
     struct stele__follower *follower = place->follower;
 
     pthread_mutex_lock(&follower->mutex);
     place->is_stalled = true;
-    place->is_lost = status == STELE_CONFLICT;
+    place->is_lost = is_lost;
     pthread_mutex_unlock(&follower->mutex);
     STELE__LOG(STELE_LOG_ERROR, "a route after the commit is stopped", {"route", place->table->name}, {"why", text});
     stele__route_note_error(place->route, status, text);
@@ -236,28 +238,27 @@ static enum due what_is_due(const struct stele__place *place, bool at_the_end, i
         return DUE_NOT;
     if (at_the_end || *position - place->written >= CHECKPOINT_POSITIONS)
         return DUE_NOW;
-    /* What is in flight will be handled soon, and asks again. */
-    if (place->count)
-        return DUE_NOT;
     return now >= place->write_due ? DUE_NOW : DUE_LATER;
 }
 
-/* False if it is to be tried again. */
+/* False if it is to be tried again: what somebody else moved, damaged, or left behind the end of the log, will not be. */
 static bool write_checkpoint(struct stele__place *place, uint64_t position)
 {
     stele_error *why = NULL;
     const stele_status status =
         stele_checkpoint_write(place->follower->store, place->table->name, place->written, position, &why);
 
+    const bool is_lost = status == STELE_CONFLICT || status == STELE_CORRUPT || status == STELE_INVALID;
+
     if (status == STELE_OK)
         place->written = position;
-    else if (status == STELE_CONFLICT)
-        stall(place, status, stele_error_message(why));
+    else if (is_lost)
+        stall(place, true, status, stele_error_message(why));
     else
         STELE__LOG(STELE_LOG_WARNING, "a checkpoint cannot be written", {"route", place->table->name},
                    {"why", stele_error_message(why)});
     stele_error_free(why);
-    return status == STELE_OK || status == STELE_CONFLICT;
+    return status == STELE_OK || is_lost;
 }
 
 /* Under the mutex: what is due for one who may write it. While somebody writes, that one is left to see to the end. */
@@ -507,7 +508,7 @@ static void meet_damage(struct stele__follower *follower, uint64_t position, con
         if (!place->is_reading || place->read >= position || place->table->on_failure == STELE_IGNORE)
             continue;
         place->is_reading = false;
-        stall(place, STELE_CORRUPT, why);
+        stall(place, false, STELE_CORRUPT, why);
     }
     STELE__LOG(STELE_LOG_ERROR, "an event of the log cannot be read", {"why", why});
     move_on(follower, position);

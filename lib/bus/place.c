@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "bus/core.h"
 
+#include <inttypes.h>
 #include <xxhash.h>
 
 struct stele__flight *stele__place_begin(struct stele__place *place, uint64_t position, uint64_t read)
@@ -51,6 +52,36 @@ bool stele__place_wants(const struct stele__place *place, const stele_message *e
            stele__where_holds(&place->table->where, event);
 }
 
+/* The store is an older copy of itself, or not the one that the route read. */
+static stele_status fail_beyond(const char *name, uint64_t position, uint64_t head, stele_error **error)
+{
+    stele__fail(error, STELE_CORRUPT,
+                "checkpoint \"%s\" is at %" PRIu64 ", behind the last event of the store, at %" PRIu64
+                ": the store has lost events, or the checkpoint is of another one. Say where the route is to go on: "
+                "set the checkpoint, or delete it",
+                name, position, head);
+    stele__error_add(error, "checkpoint", "%s", name);
+    return STELE_CORRUPT;
+}
+
+/* `head` was read before the checkpoint, which another process may have moved meanwhile, with the log. */
+static stele_status check_is_reached(stele_store *store, const char *name, uint64_t position, uint64_t head,
+                                     stele_error **error)
+{
+    stele_error *why = NULL;
+    const stele_status status = position > head ? stele_wait(store, position - 1, 0, NULL, &why) : STELE_OK;
+
+    if (status == STELE_TIMEOUT) {
+        stele_error_free(why);
+        return fail_beyond(name, position, head, error);
+    }
+    if (error)
+        *error = why;
+    else
+        stele_error_free(why);
+    return status;
+}
+
 stele_status stele__place_find_begin(stele_store *store, const struct stele_route *table, uint64_t head, uint64_t *out,
                                      stele_error **error)
 {
@@ -66,6 +97,8 @@ stele_status stele__place_find_begin(stele_store *store, const struct stele_rout
         stele_error_free(why);
         return stele_checkpoint_write(store, table->name, STELE_NO_CHECKPOINT, begin, error);
     }
+    if (status == STELE_OK)
+        return check_is_reached(store, table->name, *out, head, error);
     if (error)
         *error = why;
     else

@@ -147,6 +147,7 @@ static stele_status open_url(const struct stele__url *url, const struct stele_st
         stele__free(store, sizeof(*store));
         return stele__fail_memory(error);
     }
+    atomic_init(&store->holds, 1);
     status = compile_upcasters(store, options, error);
     if (status == STELE_OK)
         status = open_backend(store, url, options, error);
@@ -187,10 +188,15 @@ stele_status stele_store_open(const char *url, const struct stele_store_options 
     return status;
 }
 
-void stele_store_close(stele_store *store)
+void stele__store_hold(stele_store *store)
+{
+    atomic_fetch_add(&store->holds, 1);
+}
+
+void stele__store_let_go(stele_store *store)
 {
     /* In a forked child even the lock may be held by a thread that is not here. */
-    if (!store || store->generation != stele__fork_generation())
+    if (store->generation != stele__fork_generation() || atomic_fetch_sub(&store->holds, 1) > 1)
         return;
     stele__later_stop(&store->later);
     stele__idle_stop(&store->idle);
@@ -201,6 +207,16 @@ void stele_store_close(stele_store *store)
     store->ops->close(store->backend);
     stele__upcasting_free(store->upcasting);
     stele__free(store, sizeof(*store));
+}
+
+void stele_store_close(stele_store *store)
+{
+    if (!store || store->generation != stele__fork_generation())
+        return;
+    if (atomic_load(&store->holds) > 1)
+        STELE__LOG(STELE_LOG_WARNING, "a store is closed before what uses it: it stays open until that is freed",
+                   {"backend", store->ops->scheme});
+    stele__store_let_go(store);
 }
 
 /* --- Listing, waiting, counting --------------------------------------------- */

@@ -22,6 +22,7 @@ struct stele_store {
     bool read_only;
     size_t payload_limit;
     unsigned generation;       /* of the process that opened it, see store/fork.h */
+    atomic_uint holds;         /* of those who have it open: whoever opened it, and each who holds it */
     struct stele__queue queue; /* what every append goes through */
     struct stele__later later; /* snapshots to be written */
     struct stele__idle idle;   /* calls the backend between writes */
@@ -29,6 +30,10 @@ struct stele_store {
     const struct stele_hooks *hooks;    /* may be NULL */
     struct stele__upcasting *upcasting; /* how old shapes are read; NULL: as they are */
 };
+
+/* Keep a store open, also when it is closed meanwhile: that is put off until the last one has let it go. Thread-safe. */
+void stele__store_hold(stele_store *store);
+void stele__store_let_go(stele_store *store);
 
 /* STELE_INVALID for NULL, STELE_FORKED in a child of the process that opened the store. */
 stele_status stele__store_check(const stele_store *store, stele_error **error);

@@ -110,3 +110,8 @@ tests_unit_bus_split_test_LDADD = $(test_ldadd)
 test_programs += tests/unit/bus/phases_test
 tests_unit_bus_phases_test_SOURCES = tests/unit/bus/phases_test.c $(bus_fixture)
 tests_unit_bus_phases_test_LDADD = $(test_ldadd)
+
+# Stores and programs that are not as they should be.
+test_programs += tests/unit/bus/hostile_follow_test
+tests_unit_bus_hostile_follow_test_SOURCES = tests/unit/bus/hostile_follow_test.c tests/unit/bus/log_stage.h
+tests_unit_bus_hostile_follow_test_LDADD = $(sqlite_test_ldadd)
