@@ -19,11 +19,14 @@ stele_HEADERS = \
 	include/stele/log.h \
 	include/stele/memory.h \
 	include/stele/message.h \
+	include/stele/model.h \
 	include/stele/observe.h \
 	include/stele/operations.h \
+	include/stele/projection.h \
 	include/stele/retry.h \
 	include/stele/runtime.h \
 	include/stele/store.h \
+	include/stele/subscription.h \
 	include/stele/type.h \
 	include/stele/types.h \
 	include/stele/upcast.h \

@@ -70,7 +70,8 @@ enum stele_action {
     STATUS(OVERLOAD, RETRY, "too much is waiting") \
     STATUS(CANCELLED, NEVER, "cancelled") \
     STATUS(SHUTDOWN, ABORT, "shutting down") \
-    STATUS(END, NONE, "there is no more")
+    STATUS(END, NONE, "there is no more") \
+    STATUS(LATE, NEVER, "it is stored, but a read model has not come to it yet")
 
 /*
  * STELE_UNKNOWN deserves a word: an append whose commit was cut short by an

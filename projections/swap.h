@@ -1,0 +1,38 @@
+/*
+ * Versions of a projection beside each other, and taking one another's place.
+ *
+ *     PATH              tables of each projection as they are read
+ *     PATH.NAME.new     the next version, while it is built
+ *     PATH.NAME.old     the version before, after a swap
+ *
+ * Both beside are files of views with the same tables under the same names, and
+ * a mark of their own. A swap copies: the present tables to a new ".old", then, in one transaction of the present
+ * file, the tables and the mark of ".new" in their place. So a kill at any time leaves the present one whole,
+ * and either version complete. For a store in memory the files beside are in memory too.
+ */
+#ifndef STELE_PROJECTIONS_SWAP_H
+#define STELE_PROJECTIONS_SWAP_H
+
+#include "projections/marks.h"
+
+/* Open what is built beside; one that is there and of this version and digest is continued, any other is begun anew.
+ * `tables` makes the tables in an empty file. */
+struct stele__beside {
+    const char *path; /* of the present file */
+    const char *name;
+    uint32_t version;
+    uint8_t digest[STELE__DIGEST_SIZE];
+    const char *tables;
+    stele_status (*make)(void *context, stele_views *views, stele_error **error);
+    void *context;
+};
+stele_status stele__beside_open(const struct stele__beside *beside, stele_views **out, stele_error **error);
+/* Is one there, to be continued? */
+bool stele__beside_exists(const char *path, const char *name);
+
+/* Put what was built in the place of what is there, keep that as ".old", and remove ".new", whose handle is closed before. */
+stele_status stele__swap_new(stele_views *present, const char *path, const char *name, stele_error **error);
+/* Exchange the present one and ".old". STELE_NOT_FOUND if none is kept. */
+stele_status stele__swap_old(stele_views *present, const char *path, const char *name, stele_error **error);
+
+#endif
