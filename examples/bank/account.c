@@ -46,6 +46,11 @@ bool is_printable(const char *text)
     return true;
 }
 
+const char *withdrawal_method(const char *text)
+{
+    return strncmp(text, "Cash", strlen("Cash")) == 0 ? METHOD_CASH : METHOD_PAYMENT;
+}
+
 const char *account_condition(const struct account *account)
 {
     if (account->is_closed)
@@ -55,7 +60,7 @@ const char *account_condition(const struct account *account)
 
 STELE_DEFINE_EVENT(account_opened, "bank.account.opened", 1, ACCOUNT_OPENED);
 STELE_DEFINE_EVENT(money_deposited, "bank.money.deposited", 1, MONEY_DEPOSITED);
-STELE_DEFINE_EVENT(money_withdrawn, "bank.money.withdrawn", 1, MONEY_WITHDRAWN);
+STELE_DEFINE_EVENT(money_withdrawn, "bank.money.withdrawn", 2, MONEY_WITHDRAWN);
 STELE_DEFINE_EVENT(transfer_sent, "bank.transfer.sent", 1, TRANSFER_SENT);
 STELE_DEFINE_EVENT(transfer_received, "bank.transfer.received", 1, TRANSFER_RECEIVED);
 STELE_DEFINE_EVENT(account_suspended, "bank.account.suspended", 1, ACCOUNT_SUSPENDED);
@@ -190,7 +195,8 @@ static stele_status decide_withdraw(const struct account *account, const struct 
 
     if (status != STELE_OK)
         return status;
-    return STELE_EMIT(decision, money_withdrawn, .amount = command->amount, .text = command->text);
+    return STELE_EMIT(decision, money_withdrawn, .amount = command->amount, .method = withdrawal_method(command->text),
+                      .text = command->text);
 }
 
 static stele_status decide_send(const struct account *account, const struct send_transfer *command,

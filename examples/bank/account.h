@@ -22,6 +22,12 @@ bool is_printable(const char *text);
 #define REFERENCE_RULE STELE_CHECK_TEXT(is_reference, "1 to 35 letters, digits and hyphens")
 #define TEXT_RULE STELE_MAX_LENGTH(140), STELE_CHECK_TEXT(is_printable, "without control characters")
 
+/* How money is withdrawn: over the counter and at machines, or by paying. */
+#define METHOD_CASH "cash"
+#define METHOD_PAYMENT "payment"
+/* As the text of a statement shows it. */
+const char *withdrawal_method(const char *text);
+
 /* --- What happened ------------------------------------------------------------ */
 
 #define ACCOUNT_OPENED(FIELD, T) \
@@ -35,8 +41,10 @@ STELE_DECLARE(account_opened, ACCOUNT_OPENED);
     FIELD(T, TEXT, text, TEXT_RULE)
 STELE_DECLARE(money_deposited, MONEY_DEPOSITED);
 
+/* Version 2. The first did not say how (history.c). */
 #define MONEY_WITHDRAWN(FIELD, T) \
     FIELD(T, INT64, amount, STELE_POSITIVE) \
+    FIELD(T, TEXT, method, STELE_ONE_OF(METHOD_CASH, METHOD_PAYMENT)) \
     FIELD(T, TEXT, text, TEXT_RULE)
 STELE_DECLARE(money_withdrawn, MONEY_WITHDRAWN);
 

@@ -11,6 +11,7 @@
  */
 #include "bank.h"
 
+#include "history.h"
 #include "transaction.h"
 
 #include <stdio.h>
@@ -68,8 +69,13 @@ static stele_status open_for_reading(struct bank *bank, stele_error **error)
 static stele_status open_for_lines(struct bank *bank, stele_error **error)
 {
     const struct stele_runtime_options options = {.size = sizeof(options), .clock = &bank->clock};
-    const stele_status status = stele_runtime_new(0, &options, &bank->runtime, error);
+    /* A ledger of a newer bank, perhaps: better told now than by the line that meets it. */
+    stele_status status = stele_types_check(bank->ledger, bank_events, bank_event_count, error);
 
+    if (status == STELE_OK)
+        status = stele_types_register(bank->ledger, bank_events, bank_event_count, error);
+    if (status == STELE_OK)
+        status = stele_runtime_new(0, &options, &bank->runtime, error);
     return status == STELE_OK ? open_app(bank, error) : status;
 }
 
@@ -80,6 +86,8 @@ stele_status bank_open(struct bank *bank, const char *ledger, const struct bank_
 
     *bank = (struct bank){.clock = {time_of_line, monotonic, pause_for, bank}, .alerts = options->alerts};
     store_options.mode = options->mode;
+    store_options.upcasters = bank_upcasters;
+    store_options.upcaster_count = bank_upcaster_count;
     status = stele_store_open(ledger, &store_options, &bank->ledger, error);
     if (status == STELE_OK)
         status = stele_arena_new(&bank->arena, error);

@@ -7,6 +7,8 @@ bank_sources = \
 	examples/bank/alerts.h \
 	examples/bank/bank.c \
 	examples/bank/bank.h \
+	examples/bank/history.c \
+	examples/bank/history.h \
 	examples/bank/line.c \
 	examples/bank/line.h \
 	examples/bank/main.c \

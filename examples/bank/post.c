@@ -142,6 +142,33 @@ static stele_status make_order(struct order *order, stele_error **error)
     return status;
 }
 
+/* Was this very line accepted before? `*version` is then that of its transaction. */
+static stele_status find_accepted(const struct order *order, uint64_t *version, stele_error **error)
+{
+    const struct stele_load_options options = {.size = sizeof(options), .or_new = true};
+    const struct transaction *transaction;
+    stele_instance *instance = NULL;
+    stele_status status = stele_load(order->books->transactions, order->streams[0], &options, &instance, error);
+
+    if (status != STELE_OK)
+        return status;
+    transaction = STELE_STATE_OF(transaction, instance);
+    if (transaction->is_used && !transaction->rule && stele_uuid_compare(&transaction->line, &order->line->line) == 0)
+        *version = stele_instance_version(instance);
+    stele_instance_free(instance);
+    return STELE_OK;
+}
+
+static stele_status execute(const struct order *order, struct stele_appended *appended, stele_error **error)
+{
+    const stele_status status = find_accepted(order, &appended->version, error);
+
+    appended->repeated = appended->version != 0;
+    if (status != STELE_OK || appended->repeated)
+        return status;
+    return stele_execute_all(order->parts, order->count, NULL, appended, error);
+}
+
 /* --- The handler ------------------------------------------------------------------------ */
 
 static stele_status post(struct books *books, const struct post_line *line, stele_context *context)
@@ -152,7 +179,7 @@ static stele_status post(struct books *books, const struct post_line *line, stel
     stele_status status = make_order(&order, &error);
 
     if (status == STELE_OK)
-        status = stele_execute_all(order.parts, order.count, NULL, &appended, &error);
+        status = execute(&order, &appended, &error);
     if (status == STELE_OK)
         status = STELE_REPLY(context, stele_accepted, .stream = order.streams[0], .version = appended.version,
                              .first_position = appended.first_position, .last_position = appended.last_position,

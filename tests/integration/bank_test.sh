@@ -215,8 +215,33 @@ END
 
 rejections_are_no_dead_letters() {
     [ -f "$stele" ] || return
-    "$stele" streams "$folder/ledger.db" | awk 'NR > 1 { print $1 }' | grep -v -e '^account-' -e '^transaction-' \
+    "$stele" streams "$folder/ledger.db" | awk 'NR > 1 { print $1 }' | grep -v -e '^account-' -e '^transaction-' -e '^\$types$' \
         >"$folder/others" && fault "there are other streams: $(cat "$folder/others")"
+}
+
+# --- A ledger of an older bank, whose withdrawals did not say how ----------------------------
+
+old=$STELE_SOURCE/tests/fixtures/bank-1
+
+an_old_ledger_still_reads() {
+    cp "$old.db" "$folder/old.db"
+    "$bank" accounts "$folder/old.db" | tail -n +2 >"$folder/accounts"
+    cat >"$folder/accounts.wanted" <<END
+10000001         340.10  suspended  Ada Byron
+10000002          80.00  open       Karl Gauss
+END
+    same "the list of accounts" "$folder/accounts.wanted" "$folder/accounts"
+    "$bank" statement "$folder/old.db" 10000001 --as-of 2024-10-31 | grep -q '^Balance 340.10 EUR$' ||
+        fault "the statement does not end with 340.10"
+    cmp "$old.db" "$folder/old.db" || fault "reading has changed it"
+}
+
+the_file_of_an_old_ledger_run_again_changes_nothing() {
+    cp "$old.db" "$folder/old.db"
+    "$bank" run "$old.csv" "$folder/old.db" >"$folder/summary" || fault "the bank ended with $?"
+    grep -q '^  already handled  *10$' "$folder/summary" || fault "not all lines were handled: $(cat "$folder/summary")"
+    "$bank" accounts "$folder/old.db" | awk 'NR > 1 { print $2 }' | paste -s -d' ' - | grep -q '^340.10 80.00$' ||
+        fault "the balances have changed"
 }
 
 # --- Input that is at fault -----------------------------------------------------------------
@@ -311,6 +336,8 @@ check killed_in_the_middle_and_run_again_it_ends_with_the_same_books
 check two_that_run_the_same_file_at_once_end_with_the_same_books
 check large_withdrawals_are_told_once_and_refused_ones_never
 check rejections_are_no_dead_letters
+check an_old_ledger_still_reads
+check the_file_of_an_old_ledger_run_again_changes_nothing
 check each_malformed_line_is_told_with_its_reason
 check what_cannot_be_read_is_told_and_makes_no_ledger
 check a_line_of_any_length_takes_no_memory

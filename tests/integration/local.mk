@@ -51,4 +51,6 @@ endif
 EXTRA_DIST += \
 	tests/integration/bank_model.awk \
 	tests/integration/bank_test.sh \
-	tests/integration/bus_examples.sh
+	tests/integration/bus_examples.sh \
+	tests/fixtures/bank-1.csv \
+	tests/fixtures/bank-1.db
