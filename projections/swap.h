@@ -4,11 +4,13 @@
  *     PATH              tables of each projection as they are read
  *     PATH.NAME.new     the next version, while it is built
  *     PATH.NAME.old     the version before, after a swap
+ *     PATH.NAME.back    a copy of ".old" on its way back
  *
- * Both beside are files of views with the same tables under the same names, and
- * a mark of their own. A swap copies: the present tables to a new ".old", then, in one transaction of the present
+ * Those beside are files of views with the same tables under the same names, and
+ * a mark of their own. A swap copies: the present tables into ".old", then, in one transaction of the present
  * file, the tables and the mark of ".new" in their place. So a kill at any time leaves the present one whole,
- * and either version complete. For a store in memory the files beside are in memory too.
+ * and either version complete. For views in memory (`path` NULL) what is built beside is in memory too, and nothing is
+ * kept of the version before.
  */
 #ifndef STELE_PROJECTIONS_SWAP_H
 #define STELE_PROJECTIONS_SWAP_H
@@ -16,9 +18,9 @@
 #include "projections/marks.h"
 
 /* Open what is built beside; one that is there and of this version and digest is continued, any other is begun anew.
- * `tables` makes the tables in an empty file. */
+ * `make` makes the tables in a file without any, inside a transaction. */
 struct stele__beside {
-    const char *path; /* of the present file */
+    const char *path; /* of the present file; NULL: in memory */
     const char *name;
     uint32_t version;
     uint8_t digest[STELE__DIGEST_SIZE];
@@ -30,8 +32,13 @@ stele_status stele__beside_open(const struct stele__beside *beside, stele_views 
 /* Is one there, to be continued? */
 bool stele__beside_exists(const char *path, const char *name);
 
-/* Put what was built in the place of what is there, keep that as ".old", and remove ".new", whose handle is closed before. */
-stele_status stele__swap_new(stele_views *present, const char *path, const char *name, stele_error **error);
+/*
+ * Put what was built in the place of what is there (there may be nothing yet), keep that as ".old", and remove ".new". Neither
+ * handle is in a transaction. `*built` is closed, and NULL, when it succeeded, and as it was when not. STELE_NOT_FOUND if
+ * nothing was built; STELE_INVALID with "table" if one of its names is another's in the present file.
+ */
+stele_status stele__swap_new(stele_views *present, stele_views **built, const char *path, const char *name,
+                             stele_error **error);
 /* Exchange the present one and ".old". STELE_NOT_FOUND if none is kept. */
 stele_status stele__swap_old(stele_views *present, const char *path, const char *name, stele_error **error);
 

@@ -54,6 +54,11 @@ static bool is_name(const char *name)
            strlen(name) <= STELE_VIEW_NAME_MAX;
 }
 
+bool stele__view_is_table_name(const char *name)
+{
+    return is_name(name) && strncasecmp(name, "sqlite_", 7) != 0 && strncasecmp(name, "stele_", 6) != 0;
+}
+
 static bool has_column(const struct stele_field *field)
 {
     return !stele__field_is_list(field) && stele__field_is_coded(field) && field->kind != STELE_KIND_STRUCT;
@@ -143,8 +148,7 @@ static stele_status check_view(const struct stele_view *view, size_t *key, size_
 
     if (!view || !view->row)
         return stele__fail_argument(error, "view", "is NULL");
-    if (!is_name(view->row->name) || strncasecmp(view->row->name, "sqlite_", 7) == 0 ||
-        strncasecmp(view->row->name, "stele_", 6) == 0)
+    if (!stele__view_is_table_name(view->row->name))
         return stele__view_fault(view, NULL,
                                  "a name is up to 64 letters, digits and '_', and begins neither with sqlite_ nor "
                                  "stele_",

@@ -102,12 +102,12 @@ static int enter_wal_mode(sqlite3 *db)
     return code;
 }
 
-static stele_status connect(stele_views *views, const char *path, bool creating, stele_error **error)
+static stele_status connect_with(stele_views *views, const char *path, int flags, bool creating, stele_error **error)
 {
     const struct sqlite_connect how = {
         .path = path,
         .clock = stele_clock_system(),
-        .flags = SQLITE_OPEN_NOFOLLOW | (views->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE),
+        .flags = flags,
         .busy_limit = views->file.busy_limit,
         .query_only = views->read_only,
         .synchronous = creating ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL",
@@ -124,6 +124,13 @@ static stele_status connect(stele_views *views, const char *path, bool creating,
     return code == SQLITE_OK ? STELE_OK : stele__views_fail(views, NULL, code, "open it", error);
 }
 
+static stele_status connect(stele_views *views, const char *path, bool creating, stele_error **error)
+{
+    return connect_with(views, path,
+                        SQLITE_OPEN_NOFOLLOW | (views->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE),
+                        creating, error);
+}
+
 static void disconnect(stele_views *views)
 {
     stele__sqlite_disconnect(views->connection);
@@ -131,21 +138,27 @@ static void disconnect(stele_views *views)
 }
 
 /* `stele_view` keeps the version of each table. */
-static stele_status fill(stele_views *views, const char *path, stele_error **error)
+static int make_schema(sqlite3 *db)
 {
     char sql[256];
+
+    snprintf(sql, sizeof(sql),
+             "BEGIN; PRAGMA application_id = %d; CREATE TABLE stele_view(name TEXT NOT NULL PRIMARY KEY, "
+             "version INTEGER NOT NULL) STRICT, WITHOUT ROWID; COMMIT",
+             VIEWS_APPLICATION);
+    return sqlite3_exec(db, sql, NULL, NULL, NULL);
+}
+
+static stele_status fill(stele_views *views, const char *path, stele_error **error)
+{
     int code;
     stele_status status = connect(views, path, true, error);
 
     if (status != STELE_OK)
         return status;
     code = enter_wal_mode(views->connection->db);
-    snprintf(sql, sizeof(sql),
-             "BEGIN; PRAGMA application_id = %d; CREATE TABLE stele_view(name TEXT NOT NULL PRIMARY KEY, "
-             "version INTEGER NOT NULL) STRICT, WITHOUT ROWID; COMMIT",
-             VIEWS_APPLICATION);
     if (code == SQLITE_OK)
-        code = sqlite3_exec(views->connection->db, sql, NULL, NULL, NULL);
+        code = make_schema(views->connection->db);
     if (code != SQLITE_OK)
         status = stele__views_fail(views, NULL, code, "create it", error);
     disconnect(views);
@@ -232,6 +245,45 @@ static stele_status open_file(stele_views *views, const char *path, stele_error 
     return status == STELE_OK ? check_schema(views, error) : status;
 }
 
+static stele_status new_handle(stele_views **out, stele_error **error)
+{
+    stele_views *views = stele__alloc(sizeof(*views));
+
+    if (!views || !stele__fork_watch()) {
+        stele__free(views, sizeof(*views));
+        return stele__fail_memory(error);
+    }
+    stele__vector_init(&views->tables, sizeof(struct view_table *));
+    views->generation = stele__fork_generation();
+    *out = views;
+    return STELE_OK;
+}
+
+stele_status stele__views_in_memory(stele_views **out, stele_error **error)
+{
+    stele_views *views = NULL;
+    int code;
+    stele_status status = new_handle(&views, error);
+
+    if (status != STELE_OK)
+        return status;
+    views->file.path = stele__text_copy(":memory:");
+    status = views->file.path
+                 ? connect_with(views, views->file.path,
+                                SQLITE_OPEN_MEMORY | SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, true, error)
+                 : stele__fail_memory(error);
+    if (status == STELE_OK) {
+        code = make_schema(views->connection->db);
+        if (code != SQLITE_OK)
+            status = stele__views_fail(views, NULL, code, "create it", error);
+    }
+    if (status == STELE_OK)
+        *out = views;
+    else
+        stele_views_close(views);
+    return status;
+}
+
 stele_status stele_views_open(const char *path, const struct stele_views_options *options, stele_views **out,
                               stele_error **error)
 {
@@ -247,13 +299,9 @@ stele_status stele_views_open(const char *path, const struct stele_views_options
         return status;
     if (options && (unsigned)options->mode > STELE_OPEN_READ_ONLY)
         return stele__fail_argument(error, "mode", "is none");
-    views = stele__alloc(sizeof(*views));
-    if (!views || !stele__fork_watch()) {
-        stele__free(views, sizeof(*views));
-        return stele__fail_memory(error);
-    }
-    stele__vector_init(&views->tables, sizeof(struct view_table *));
-    views->generation = stele__fork_generation();
+    status = new_handle(&views, error);
+    if (status != STELE_OK)
+        return status;
     views->file.mode = options ? options->mode : STELE_OPEN_CREATE;
     views->file.busy_limit = (options && options->busy_ms ? options->busy_ms : VIEWS_BUSY_DEFAULT) * INT64_C(1000000);
     views->read_only = views->file.mode == STELE_OPEN_READ_ONLY;
@@ -285,6 +333,8 @@ void stele__views_forget(stele_views *views)
         free_table(*place);
     }
     stele__vector_truncate(&views->tables, 0);
+    sqlite3_finalize(views->move_mark);
+    views->move_mark = NULL;
 }
 
 void stele_views_close(stele_views *views)

@@ -45,11 +45,15 @@ struct stele_views {
     struct sqlite_store file; /* where it is, and nothing else of a store */
     struct sqlite_connection *connection;
     struct stele__vector tables; /* struct view_table * */
+    sqlite3_stmt *move_mark;     /* see marks.c */
     unsigned generation;         /* of the process, see store/fork.h */
     bool read_only;
     bool begun;    /* by the caller */
     bool visiting; /* a visitor is being called */
 };
+
+/* A handle on tables in memory, gone when it is closed. STELE_NO_MEMORY. */
+stele_status stele__views_in_memory(stele_views **out, stele_error **error);
 
 /* STELE_INVALID for NULL or from inside a visitor, STELE_FORKED in a child process. */
 stele_status stele__views_check(const stele_views *views, stele_error **error);
@@ -69,6 +73,8 @@ void stele__views_forget(stele_views *views);
 
 /* STELE_INVALID with "view" and "field" (unless NULL): "view NAME, field FIELD: why". */
 stele_status stele__view_fault(const struct stele_view *view, const char *field, const char *why, stele_error **error);
+/* Letters, digits and '_', up to STELE_VIEW_NAME_MAX, and neither SQLite's nor ours. */
+bool stele__view_is_table_name(const char *name);
 /* The index of a field by name; SIZE_MAX if the row has none such. */
 size_t stele__view_field(const struct stele_type *row, struct stele_slice name);
 /* Walk a list of names with commas between; *rest begins as the list. False at the end; blanks around are dropped. */

@@ -7,3 +7,11 @@ tests_unit_projections_view_test_LDADD = $(test_ldadd) $(SQLITE_LIBS)
 test_programs += tests/unit/projections/query_test
 tests_unit_projections_query_test_SOURCES = tests/unit/projections/query_test.c
 tests_unit_projections_query_test_LDADD = $(test_ldadd)
+
+test_programs += tests/unit/projections/marks_test
+tests_unit_projections_marks_test_SOURCES = tests/unit/projections/marks_test.c
+tests_unit_projections_marks_test_LDADD = $(test_ldadd) $(SQLITE_LIBS)
+
+test_programs += tests/unit/projections/swap_test
+tests_unit_projections_swap_test_SOURCES = tests/unit/projections/swap_test.c
+tests_unit_projections_swap_test_LDADD = $(test_ldadd) $(SQLITE_LIBS)
