@@ -102,7 +102,8 @@ enum stele_until {
 enum stele_poison_policy {
     STELE_POISON_PARK, /* it becomes a dead letter (stele/deadletters.h) under the subscription's name, and the
                           subscription goes on; requeued, it is shown to `receive` once more */
-    STELE_POISON_STOP, /* the subscription has failed, and stands before it */
+    STELE_POISON_STOP, /* the subscription has failed, and stands before it; so it does instead of parking on a store
+                          that is opened for reading, where nothing can be put aside */
     STELE_POISON_SKIP  /* it is logged, counted and left behind */
 };
 
@@ -132,10 +133,18 @@ struct stele_subscriber {
      *     load ── { begin ── receive* ── commit | rollback }*
      *
      * `load` gives the position it is at; STELE_NOT_FOUND: it has none yet. `commit` moves from the position that was
-     * loaded or committed last to another; STELE_CONFLICT if it is somewhere else: somebody else has moved it, and the
-     * subscription has failed. A failure of another kind is tried again, from `load` on. `rollback` takes back all
-     * since `begin`. The store's checkpoint of the same name is then written now and then, for stele_subscriptions_visit()
-     * alone.
+     * loaded or committed last (STELE_NO_CHECKPOINT: it had none) to another; STELE_CONFLICT if it is somewhere else:
+     * somebody else has moved it, and the subscription has failed. `to` is `from` for an event that was parked and is
+     * shown once more: its effect is committed, the position stays, and is compared all the same. Where nothing was
+     * shown for a while, a batch may consist of `begin` and `commit` alone. `rollback` takes back all since `begin`,
+     * also after a `commit` that failed.
+     *
+     * What is the place's fault and not the event's (STELE_BUSY, STELE_FULL, STELE_IO, STELE_READ_ONLY, STELE_DENIED,
+     * STELE_NO_MEMORY) is tried again, from `load` on, also when `receive` says so; without end where it may pass, and
+     * otherwise as often as an event: then the subscription has failed. So a full disk parks nothing. A `commit` that
+     * fails otherwise is put to the events of its batch, each by itself.
+     *
+     * The store's checkpoint of the same name is then written now and then, for stele_subscriptions_visit() alone.
      */
     stele_status (*load)(void *context, uint64_t *position, stele_error **error);
     stele_status (*begin)(void *context, stele_error **error);
@@ -143,7 +152,8 @@ struct stele_subscriber {
     void (*rollback)(void *context);
 
     size_t batch;      /* events of one batch while catching up; default STELE_SUBSCRIPTION_BATCH */
-    uint32_t pause_ms; /* most time between a handled event and its checkpoint; default 50. Not with `load`. */
+    uint32_t pause_ms; /* most time between a handled event and its checkpoint or `commit`, while `receive` returns;
+                          default 50 */
     /* `receive` neither calls the store nor waits for anything: events are shown to it as they are read, without a
      * copy, while a snapshot of the store is held. */
     bool in_place;

@@ -19,7 +19,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
-#include "bus/dead_choice.h"
+#include "store/dead_choice.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -18,10 +18,6 @@ libstele_core_la_SOURCES += \
 	lib/bus/check.h \
 	lib/bus/context.c \
 	lib/bus/core.h \
-	lib/bus/dead_choice.c \
-	lib/bus/dead_choice.h \
-	lib/bus/dead_log.c \
-	lib/bus/dead_log.h \
 	lib/bus/deadletters.c \
 	lib/bus/delivery.c \
 	lib/bus/describe.c \
@@ -58,6 +54,4 @@ libstele_core_la_SOURCES += \
 	lib/bus/stock.h \
 	lib/bus/table.c \
 	lib/bus/unit.c \
-	lib/bus/where.c \
-	lib/bus/yard.c \
-	lib/bus/yard.h
+	lib/bus/where.c

@@ -6,6 +6,10 @@ libstele_core_la_SOURCES += \
 	lib/store/backends.h \
 	lib/store/checkpoint.c \
 	lib/store/cursor.c \
+	lib/store/dead_choice.c \
+	lib/store/dead_choice.h \
+	lib/store/dead_log.c \
+	lib/store/dead_log.h \
 	lib/store/fork.c \
 	lib/store/fork.h \
 	lib/store/hooks.c \
@@ -19,6 +23,8 @@ libstele_core_la_SOURCES += \
 	lib/store/listen.c \
 	lib/store/listen.h \
 	lib/store/operations.c \
+	lib/store/parked.c \
+	lib/store/parked.h \
 	lib/store/queue.c \
 	lib/store/queue.h \
 	lib/store/reading.c \
@@ -33,8 +39,22 @@ libstele_core_la_SOURCES += \
 	lib/store/snapshot.c \
 	lib/store/store.c \
 	lib/store/store.h \
+	lib/store/subscribed.c \
+	lib/store/subscribed.h \
+	lib/store/subscription.c \
+	lib/store/subscription.h \
+	lib/store/subscription_batch.c \
+	lib/store/subscription_filter.c \
+	lib/store/subscription_state.c \
+	lib/store/subscription_step.c \
+	lib/store/tail.c \
+	lib/store/tail.h \
 	lib/store/types.c \
 	lib/store/url.c \
 	lib/store/url.h \
 	lib/store/verify.c \
-	lib/store/visit.c
+	lib/store/visit.c \
+	lib/store/watch.c \
+	lib/store/watch.h \
+	lib/store/yard.c \
+	lib/store/yard.h

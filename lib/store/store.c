@@ -98,6 +98,23 @@ static stele_status open_backend(stele_store *store, const struct stele__url *ur
     return status;
 }
 
+/* What watches the log and who reads it as it grows. */
+static stele_status start_readers(stele_store *store, stele_error **error)
+{
+    stele_status status = stele__listeners_init(&store->listeners, error);
+
+    if (status != STELE_OK)
+        return status;
+    status = stele__watch_init(&store->watch, store, error);
+    if (status == STELE_OK && pthread_mutex_init(&store->subscribed.mutex, NULL) != 0) {
+        stele__watch_fini(&store->watch);
+        status = stele__fail_memory(error);
+    }
+    if (status != STELE_OK)
+        stele__listeners_fini(&store->listeners);
+    return status;
+}
+
 static stele_status start_queues(stele_store *store, const struct stele_store_options *options, stele_error **error)
 {
     stele_status status =
@@ -114,7 +131,7 @@ static stele_status start_queues(stele_store *store, const struct stele_store_op
             stele__later_fini(&store->later);
     }
     if (status == STELE_OK) {
-        status = stele__listeners_init(&store->listeners, error);
+        status = start_readers(store, error);
         if (status != STELE_OK) {
             stele__idle_fini(&store->idle);
             stele__later_fini(&store->later);
@@ -198,9 +215,12 @@ void stele__store_let_go(stele_store *store)
     /* In a forked child even the lock may be held by a thread that is not here. */
     if (store->generation != stele__fork_generation() || atomic_fetch_sub(&store->holds, 1) > 1)
         return;
+    stele__watch_stop(&store->watch);
     stele__later_stop(&store->later);
     stele__idle_stop(&store->idle);
     stele__queue_fini(&store->queue);
+    pthread_mutex_destroy(&store->subscribed.mutex);
+    stele__watch_fini(&store->watch);
     stele__listeners_fini(&store->listeners);
     stele__idle_fini(&store->idle);
     stele__later_fini(&store->later);

@@ -6,14 +6,22 @@
 #define STELE_STORE_STORE_H
 
 #include <stele/spi/store.h>
+#include <stele/subscription.h>
 
 #include "store/hooks.h"
 #include "store/idle.h"
 #include "store/later.h"
 #include "store/listen.h"
 #include "store/queue.h"
+#include "store/watch.h"
 
 struct stele__upcasting;
+
+/* The subscriptions that run on a handle. */
+struct stele__subscribed {
+    pthread_mutex_t mutex; /* guards what follows, and each one's `next` */
+    stele_subscription *first;
+};
 
 struct stele_store {
     const struct stele_store_ops *ops;
@@ -27,8 +35,10 @@ struct stele_store {
     struct stele__later later; /* snapshots to be written */
     struct stele__idle idle;   /* calls the backend between writes */
     struct stele__listeners listeners;
-    const struct stele_hooks *hooks;    /* may be NULL */
-    struct stele__upcasting *upcasting; /* how old shapes are read; NULL: as they are */
+    struct stele__watch watch;           /* for what others commit */
+    struct stele__subscribed subscribed; /* what runs on this handle */
+    const struct stele_hooks *hooks;     /* may be NULL */
+    struct stele__upcasting *upcasting;  /* how old shapes are read; NULL: as they are */
 };
 
 /* Keep a store open, also when it is closed meanwhile: that is put off until the last one has let it go. Thread-safe. */

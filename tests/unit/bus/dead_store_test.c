@@ -3,7 +3,7 @@
 
 #include <stele/deadletters.h>
 
-#include "bus/dead_log.h"
+#include "store/dead_log.h"
 #include "store/store.h"
 
 #include <stdio.h>

@@ -10,6 +10,7 @@ test_programs += \
 	tests/unit/store/reading_test \
 	tests/unit/store/record_test \
 	tests/unit/store/rules_test \
+	tests/unit/store/subscription_test \
 	tests/unit/store/url_test \
 	tests/unit/store/verify_test
 
@@ -31,6 +32,10 @@ tests_unit_store_record_test_SOURCES = tests/unit/store/record_test.c
 tests_unit_store_record_test_LDADD = $(test_ldadd)
 tests_unit_store_rules_test_SOURCES = tests/unit/store/rules_test.c
 tests_unit_store_rules_test_LDADD = $(test_ldadd)
+subscription_stage = tests/unit/store/subscription_stage.h
+
+tests_unit_store_subscription_test_SOURCES = tests/unit/store/subscription_test.c $(subscription_stage)
+tests_unit_store_subscription_test_LDADD = $(test_ldadd)
 tests_unit_store_url_test_SOURCES = tests/unit/store/url_test.c
 tests_unit_store_url_test_LDADD = $(test_ldadd)
 tests_unit_store_verify_test_SOURCES = tests/unit/store/verify_test.c $(store_fake)

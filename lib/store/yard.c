@@ -8,7 +8,7 @@
  *
  * What can fail: memory.
  */
-#include "bus/yard.h"
+#include "store/yard.h"
 
 #include "base/memory.h"
 #include "base/text.h"

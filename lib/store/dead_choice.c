@@ -7,7 +7,7 @@
  *
  * What can fail: the query, memory, the store.
  */
-#include "bus/dead_choice.h"
+#include "store/dead_choice.h"
 
 #include "base/arena.h"
 #include "base/error.h"

@@ -1,8 +1,8 @@
 /* Dead letters chosen by a query: copies, which live on their own. */
-#ifndef STELE_BUS_DEAD_CHOICE_H
-#define STELE_BUS_DEAD_CHOICE_H
+#ifndef STELE_STORE_DEAD_CHOICE_H
+#define STELE_STORE_DEAD_CHOICE_H
 
-#include "bus/dead_log.h"
+#include "store/dead_log.h"
 
 /* A letter as it was when it was chosen; all of it lives in an arena but the reference to the message. */
 struct stele__chosen {

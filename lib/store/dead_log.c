@@ -7,7 +7,7 @@
  *
  * What can fail: the store; a message too large to be kept as a whole.
  */
-#include "bus/dead_log.h"
+#include "store/dead_log.h"
 
 #include "base/error.h"
 #include "base/log.h"
@@ -18,6 +18,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #define STREAM "$dead"
 
@@ -57,7 +58,7 @@ static stele_status fold_burial(struct stele__yard *yard, const stele_message *e
     struct stele__burial burial;
     stele_status status = stele__dead_buried_read(event, arena, &buried, error);
 
-    if (status != STELE_OK)
+    if (status != STELE_OK || (yard->only && strcmp(yard->only, buried.route) != 0))
         return status;
     burial = (struct stele__burial){
         .route = buried.route,
@@ -213,8 +214,11 @@ stele_status stele__dead_write_burial(stele_store *store, const struct stele__bu
                                         .attempts = burial->attempts};
     stele_message *event = NULL;
     stele_arena *arena = NULL;
-    stele_status status = find(store, message, &buried.position, error);
+    stele_status status = STELE_OK;
 
+    buried.position = burial->position;
+    if (message)
+        status = find(store, message, &buried.position, error);
     if (status == STELE_OK && buried.position == 0)
         status = stele_arena_new(&arena, error);
     if (status == STELE_OK && buried.position == 0)

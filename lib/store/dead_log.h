@@ -1,8 +1,8 @@
 /* Dead letters in a store: events of the stream "$dead", and what they fold to. */
-#ifndef STELE_BUS_DEAD_LOG_H
-#define STELE_BUS_DEAD_LOG_H
+#ifndef STELE_STORE_DEAD_LOG_H
+#define STELE_STORE_DEAD_LOG_H
 
-#include "bus/yard.h"
+#include "store/yard.h"
 
 /* What becomes of letters, as events. */
 enum stele__dead_mark { STELE__DEAD_REQUEUED, STELE__DEAD_HANDLED, STELE__DEAD_DROPPED };
@@ -19,8 +19,8 @@ struct stele__dead_name {
  */
 stele_status stele__dead_fold(stele_store *store, struct stele__yard *yard, uint64_t *version, stele_error **error);
 
-/* Write that a message was buried; `burial` has route, code, text, attempts and time. A message that is stored is kept by
- * its position, others as a whole. Errors as stele_append(). */
+/* Write that a message was buried; `burial` has route, id, type, code, text, attempts and time. A message that is stored is
+ * kept by its position, others as a whole; NULL: it is stored, at `burial->position`. Errors as stele_append(). */
 stele_status stele__dead_write_burial(stele_store *store, const struct stele__burial *burial,
                                       const stele_message *message, stele_error **error);
 

@@ -2,8 +2,8 @@
  * The dead letters there are, in order of their first burial: what the events of
  * "$dead" fold to, and all there is without a store. Owner only.
  */
-#ifndef STELE_BUS_YARD_H
-#define STELE_BUS_YARD_H
+#ifndef STELE_STORE_YARD_H
+#define STELE_STORE_YARD_H
 
 #include <stele/deadletters.h>
 
@@ -25,6 +25,7 @@ struct stele__grave {
 
 struct stele__yard {
     struct stele__map graves; /* by key */
+    const char *only;         /* the route whose letters are kept; NULL: of all */
     struct stele__grave *first, *last;
     size_t requeued; /* of those in the map */
 };
