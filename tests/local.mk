@@ -51,5 +51,6 @@ thread_tests = \
 	tests/unit/store/idle_test \
 	tests/unit/store/listen_test \
 	tests/unit/store/queue_test \
+	tests/unit/store/subscription_thread_test \
 	tests/unit/sqlite/growth_test \
 	tests/unit/sqlite/idle_test

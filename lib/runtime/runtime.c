@@ -220,6 +220,16 @@ void stele__runtime_post(stele_runtime *runtime, struct stele__task *task)
     stele__runtime_add(runtime, task);
 }
 
+bool stele__runtime_is_stopped(stele_runtime *runtime)
+{
+    bool is_stopped;
+
+    pthread_mutex_lock(&runtime->mutex);
+    is_stopped = runtime->stopped;
+    pthread_mutex_unlock(&runtime->mutex);
+    return is_stopped;
+}
+
 /* --- Stopping ------------------------------------------------------------------------------------ */
 
 static int64_t read_clock(void)

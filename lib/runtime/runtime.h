@@ -40,6 +40,8 @@ struct stele__task {
 /* Have a task run once. It must not be waiting already. Thread-safe; from any callback. Once the runtime has been
  * stopped, nothing runs any more: the task is left alone. */
 void stele__runtime_post(stele_runtime *runtime, struct stele__task *task);
+/* It has been stopped: what was posted since does not run. */
+bool stele__runtime_is_stopped(stele_runtime *runtime);
 
 /* One letter; the first member of what is sent. */
 struct stele__letter {

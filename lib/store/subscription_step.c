@@ -334,8 +334,8 @@ static bool note_unsaved(stele_subscription *subscription, int64_t now, stele_st
 {
     const bool is_lost = status == STELE_CONFLICT || status == STELE_CORRUPT || status == STELE_INVALID;
 
-    if (is_lost || subscription->keeps_position)
-        return meet_surroundings(subscription, is_lost ? STELE_CONFLICT : status, why);
+    if (subscription->keeps_position || is_lost)
+        return meet_surroundings(subscription, status, why);
     stele__subscription_note_error(subscription, status, stele_error_message(why), subscription->position);
     STELE__LOG(STELE_LOG_WARNING, "a checkpoint cannot be written", {"subscription", subscription->subscriber->name},
                {"why", stele_error_message(why)});
@@ -448,6 +448,9 @@ void stele__subscription_publish(stele_subscription *subscription, int64_t now)
 static void note_success(stele_subscription *subscription)
 {
     subscription->faults = 0;
+    /* What came before an event that failed says nothing of it. */
+    if (subscription->poison.position)
+        return;
     pthread_mutex_lock(&subscription->mutex);
     subscription->stats.failures = 0;
     subscription->stats.is_healthy = true;

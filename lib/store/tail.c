@@ -218,6 +218,11 @@ void stele__tail_end(struct stele__tail *tail)
         wait_for(tail, &tail->fired);
     if (atomic_compare_exchange_strong(&tail->state, &state, TASK_ENDED) || state == TASK_ENDED)
         return;
+    /* What was posted to a runtime that is stopped does not run; what runs still, is waited for. */
+    state = TASK_POSTED;
+    if (stele__runtime_is_stopped(tail->runtime) &&
+        atomic_compare_exchange_strong(&tail->state, &state, TASK_ENDED))
+        return;
     /* One more run, if it is about to be idle: it sees that it is the last. */
     stele__tail_wake(tail);
     wait_for(tail, &tail->ended);

@@ -10,6 +10,10 @@ test_programs += \
 	tests/unit/store/reading_test \
 	tests/unit/store/record_test \
 	tests/unit/store/rules_test \
+	tests/unit/store/subscription_failure_test \
+	tests/unit/store/subscription_state_test \
+	tests/unit/store/subscription_record_test \
+	tests/unit/store/subscription_thread_test \
 	tests/unit/store/subscription_test \
 	tests/unit/store/url_test \
 	tests/unit/store/verify_test
@@ -34,6 +38,14 @@ tests_unit_store_rules_test_SOURCES = tests/unit/store/rules_test.c
 tests_unit_store_rules_test_LDADD = $(test_ldadd)
 subscription_stage = tests/unit/store/subscription_stage.h
 
+tests_unit_store_subscription_failure_test_SOURCES = tests/unit/store/subscription_failure_test.c $(subscription_stage)
+tests_unit_store_subscription_failure_test_LDADD = $(test_ldadd)
+tests_unit_store_subscription_state_test_SOURCES = tests/unit/store/subscription_state_test.c $(subscription_stage)
+tests_unit_store_subscription_state_test_LDADD = $(test_ldadd)
+tests_unit_store_subscription_record_test_SOURCES = tests/unit/store/subscription_record_test.c $(subscription_stage)
+tests_unit_store_subscription_record_test_LDADD = $(test_ldadd)
+tests_unit_store_subscription_thread_test_SOURCES = tests/unit/store/subscription_thread_test.c $(subscription_stage)
+tests_unit_store_subscription_thread_test_LDADD = $(test_ldadd)
 tests_unit_store_subscription_test_SOURCES = tests/unit/store/subscription_test.c $(subscription_stage)
 tests_unit_store_subscription_test_LDADD = $(test_ldadd)
 tests_unit_store_url_test_SOURCES = tests/unit/store/url_test.c

@@ -49,15 +49,30 @@ static inline void end_stage(struct stage *stage)
     stele_runtime_free(stage->runtime);
 }
 
-static inline void append_to(stele_store *store, const char *stream, const char *type)
+static inline void append_with(stele_store *store, const char *stream, const char *type,
+                               const struct stele_message_options *options)
 {
     const struct stele_raw_message raw = {.kind = STELE_EVENT, .type = type, .format = STELE_PAYLOAD_NONE};
     stele_message *event = NULL;
     stele_error *error = NULL;
 
-    assert_ok(stele_message_new_raw(&raw, NULL, &event, &error), error);
+    assert_ok(stele_message_new_raw(&raw, options, &event, &error), error);
     assert_ok(stele_append(store, stream, stele_expect_any(), event, NULL, &error), error);
     stele_message_unref(event);
+}
+
+static inline void append_to(stele_store *store, const char *stream, const char *type)
+{
+    append_with(store, stream, type, NULL);
+}
+
+static inline void append_at(stele_store *store, int64_t time)
+{
+    struct stele_message_options options = STELE_OPTIONS_INIT(struct stele_message_options);
+
+    options.has_time = true;
+    options.time = time;
+    append_with(store, "account-1", "money.moved", &options);
 }
 
 static inline void append_many(stele_store *store, unsigned count)
@@ -182,7 +197,9 @@ static inline void roll_back(void *context)
 /* Retries without jitter: after 1 s, then 2 s; three attempts in all. */
 static const struct stele_retry three = {.max_attempts = 3, .jitter = STELE_JITTER_NONE};
 
-#define PLAIN .name = "reader", .receive = receive, .retry = &three, .changed = note_change
+/* The members that all subscribers here have. */
+#define PLAIN_AS(name_) .name = (name_), .receive = receive, .retry = &three, .changed = note_change
+#define PLAIN PLAIN_AS("reader")
 #define TRANSACTIONAL PLAIN, .load = load_position, .begin = begin_batch, .commit = commit_batch, .rollback = roll_back
 
 static inline void begin_subscription(const struct stage *stage, const struct stele_subscriber *subscriber,
