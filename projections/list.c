@@ -24,11 +24,9 @@ static stele_status prepare_reading(stele_views *views, const struct stele_view 
                                     const struct stele_view_query *query, stele_arena *arena, struct reading *out,
                                     stele_error **error)
 {
-    stele_status status = stele__views_check(views, error);
+    stele_status status = stele__view_table(views, view, &out->table, error);
 
     out->views = views;
-    if (status == STELE_OK)
-        status = stele__view_table(views, view, &out->table, error);
     return status == STELE_OK ? stele__view_plan(out->table, query, arena, &out->plan, error) : status;
 }
 
@@ -116,16 +114,14 @@ static stele_status read_page(const struct reading *reading, stele_arena *arena,
     return status;
 }
 
-stele_status stele_view_list(stele_views *views, const struct stele_view *view, const struct stele_view_query *query,
-                             stele_arena *arena, struct stele_view_page *out, stele_error **error)
+static stele_status list(stele_views *views, const struct stele_view *view, const struct stele_view_query *query,
+                         stele_arena *arena, struct stele_view_page *out, stele_error **error)
 {
     struct stele_view_page page = {0};
     struct reading reading;
     stele_status status;
     bool alone;
 
-    if (!arena || !out)
-        return stele__fail_argument(error, arena ? "out" : "arena", "is NULL");
     status = prepare_reading(views, view, query, arena, &reading, error);
     if (status != STELE_OK)
         return status;
@@ -141,6 +137,19 @@ stele_status stele_view_list(stele_views *views, const struct stele_view *view, 
     if (status == STELE_OK)
         *out = page;
     return status;
+}
+
+stele_status stele_view_list(stele_views *views, const struct stele_view *view, const struct stele_view_query *query,
+                             stele_arena *arena, struct stele_view_page *out, stele_error **error)
+{
+    stele_status status;
+
+    if (!arena || !out)
+        return stele__fail_argument(error, arena ? "out" : "arena", "is NULL");
+    status = stele__views_enter(views, false, error);
+    if (status != STELE_OK)
+        return status;
+    return stele__views_leave(views, false, list(views, view, query, arena, out, error), error);
 }
 
 /* --- A walk --------------------------------------------------------------------------------- */
@@ -185,6 +194,9 @@ stele_status stele_view_visit(stele_views *views, const struct stele_view *view,
         return stele__fail_argument(error, "visit", "is NULL");
     if (query && (query->page || query->per_page))
         return stele__fail_argument(error, query->page ? "page" : "per_page", "is 0 for a visit: it has no pages");
+    status = stele__views_enter(views, false, error);
+    if (status != STELE_OK)
+        return status;
     stele__arena_init(&arena);
     status = prepare_reading(views, view, query, &arena, &reading, error);
     if (status == STELE_OK)
@@ -193,7 +205,7 @@ stele_status stele_view_visit(stele_views *views, const struct stele_view *view,
         status = walk(&reading, row, visit, context, error);
     sqlite3_reset(row);
     stele__arena_fini(&arena);
-    return status;
+    return stele__views_leave(views, false, status, error);
 }
 
 /* --- A count -------------------------------------------------------------------------------- */
@@ -207,10 +219,13 @@ stele_status stele_view_count(stele_views *views, const struct stele_view *view,
 
     if (!out)
         return stele__fail_argument(error, "out", "is NULL");
+    status = stele__views_enter(views, false, error);
+    if (status != STELE_OK)
+        return status;
     stele__arena_init(&arena);
     status = prepare_reading(views, view, query, &arena, &reading, error);
     if (status == STELE_OK)
         status = count_rows(&reading, out, error);
     stele__arena_fini(&arena);
-    return status;
+    return stele__views_leave(views, false, status, error);
 }

@@ -2,6 +2,8 @@
 
 libstele_core_la_SOURCES += \
 	projections/cursor.c \
+	projections/instore.c \
+	projections/instore.h \
 	projections/list.c \
 	projections/marks.c \
 	projections/marks.h \

@@ -21,15 +21,16 @@ static const char columns[] = "name, version, digest, position, tables, old_vers
 
 stele_status stele__marks_create(stele_views *views, stele_error **error)
 {
-    const stele_status status = stele__views_check_writable(views, error);
+    stele_status status = stele__views_enter(views, true, error);
 
     if (status != STELE_OK)
         return status;
-    return stele__views_run(views,
-                            "CREATE TABLE IF NOT EXISTS stele_projection(name TEXT NOT NULL PRIMARY KEY, "
-                            "version INTEGER NOT NULL, digest BLOB NOT NULL, position INTEGER NOT NULL, "
-                            "tables TEXT NOT NULL, old_version INTEGER NOT NULL) STRICT, WITHOUT ROWID",
-                            "keep the marks of projections", error);
+    status = stele__views_run(views,
+                              "CREATE TABLE IF NOT EXISTS stele_projection(name TEXT NOT NULL PRIMARY KEY, "
+                              "version INTEGER NOT NULL, digest BLOB NOT NULL, position INTEGER NOT NULL, "
+                              "tables TEXT NOT NULL, old_version INTEGER NOT NULL) STRICT, WITHOUT ROWID",
+                              "keep the marks of projections", error);
+    return stele__views_leave(views, true, status, error);
 }
 
 /* --- Reading ------------------------------------------------------------------- */
@@ -113,16 +114,14 @@ static stele_status read_row(const stele_views *views, sqlite3_stmt *row, stele_
     return STELE_OK;
 }
 
-stele_status stele__mark_read(stele_views *views, const char *name, stele_arena *arena, struct stele__mark *out,
+static stele_status mark_read(stele_views *views, const char *name, stele_arena *arena, struct stele__mark *out,
                               stele_error **error)
 {
     sqlite3_stmt *row = NULL;
     bool has = false;
-    stele_status status = stele__views_check(views, error);
-    int code = SQLITE_DONE;
+    stele_status status = has_marks(views, &has, error);
+    int code;
 
-    if (status == STELE_OK)
-        status = has_marks(views, &has, error);
     if (status == STELE_OK && !has)
         status = fail_missing(name, error);
     if (status == STELE_OK)
@@ -142,17 +141,25 @@ stele_status stele__mark_read(stele_views *views, const char *name, stele_arena 
     return status;
 }
 
-stele_status stele__marks_visit(stele_views *views, stele__mark_visit *visit, void *context, stele_error **error)
+stele_status stele__mark_read(stele_views *views, const char *name, stele_arena *arena, struct stele__mark *out,
+                              stele_error **error)
+{
+    const stele_status status = stele__views_enter(views, false, error);
+
+    if (status != STELE_OK)
+        return status;
+    return stele__views_leave(views, false, mark_read(views, name, arena, out, error), error);
+}
+
+static stele_status marks_visit(stele_views *views, stele__mark_visit *visit, void *context, stele_error **error)
 {
     sqlite3_stmt *row = NULL;
     stele_arena *arena = NULL;
     struct stele__mark mark;
     bool more = false;
     int code = SQLITE_DONE;
-    stele_status status = stele__views_check(views, error);
+    stele_status status = has_marks(views, &more, error);
 
-    if (status == STELE_OK)
-        status = has_marks(views, &more, error);
     if (status != STELE_OK || !more)
         return status;
     status = stele_arena_new(&arena, error);
@@ -174,6 +181,15 @@ stele_status stele__marks_visit(stele_views *views, stele__mark_visit *visit, vo
     return status;
 }
 
+stele_status stele__marks_visit(stele_views *views, stele__mark_visit *visit, void *context, stele_error **error)
+{
+    const stele_status status = stele__views_enter(views, false, error);
+
+    if (status != STELE_OK)
+        return status;
+    return stele__views_leave(views, false, marks_visit(views, visit, context, error), error);
+}
+
 /* --- Writing ------------------------------------------------------------------------ */
 
 static stele_status finish(const stele_views *views, sqlite3_stmt *statement, int code, stele_error **error)
@@ -185,16 +201,12 @@ static stele_status finish(const stele_views *views, sqlite3_stmt *statement, in
                                : stele__views_fail(views, NULL, code, "write the mark of a projection", error);
 }
 
-stele_status stele__mark_write(stele_views *views, const struct stele__mark *mark, stele_error **error)
+static stele_status mark_write(stele_views *views, const struct stele__mark *mark, stele_error **error)
 {
     sqlite3_stmt *statement = NULL;
-    const stele_status status = stele__views_check_writable(views, error);
-    int code;
-
-    if (status != STELE_OK)
-        return status;
-    code = sqlite3_prepare_v2(views->connection->db, "INSERT OR REPLACE INTO stele_projection VALUES(?, ?, ?, ?, ?, ?)",
-                              -1, &statement, NULL);
+    int code =
+        sqlite3_prepare_v2(views->connection->db, "INSERT OR REPLACE INTO stele_projection VALUES(?, ?, ?, ?, ?, ?)",
+                           -1, &statement, NULL);
     if (code == SQLITE_OK)
         code = sqlite3_bind_text(statement, 1, mark->name, -1, SQLITE_STATIC);
     if (code == SQLITE_OK)
@@ -210,15 +222,22 @@ stele_status stele__mark_write(stele_views *views, const struct stele__mark *mar
     return finish(views, statement, code, error);
 }
 
-stele_status stele__mark_delete(stele_views *views, const char *name, stele_error **error)
+stele_status stele__mark_write(stele_views *views, const struct stele__mark *mark, stele_error **error)
+{
+    const stele_status status = stele__views_enter(views, true, error);
+
+    if (status != STELE_OK)
+        return status;
+    return stele__views_leave(views, true, mark_write(views, mark, error), error);
+}
+
+static stele_status mark_delete(stele_views *views, const char *name, stele_error **error)
 {
     sqlite3_stmt *statement = NULL;
     bool has = false;
-    stele_status status = stele__views_check_writable(views, error);
+    stele_status status = has_marks(views, &has, error);
     int code;
 
-    if (status == STELE_OK)
-        status = has_marks(views, &has, error);
     if (status != STELE_OK || !has)
         return status;
     code =
@@ -226,6 +245,15 @@ stele_status stele__mark_delete(stele_views *views, const char *name, stele_erro
     if (code == SQLITE_OK)
         code = sqlite3_bind_text(statement, 1, name, -1, SQLITE_STATIC);
     return finish(views, statement, code, error);
+}
+
+stele_status stele__mark_delete(stele_views *views, const char *name, stele_error **error)
+{
+    const stele_status status = stele__views_enter(views, true, error);
+
+    if (status != STELE_OK)
+        return status;
+    return stele__views_leave(views, true, mark_delete(views, name, error), error);
 }
 
 /* --- Moving -------------------------------------------------------------------------- */
@@ -261,15 +289,15 @@ static stele_status fail_moved(stele_views *views, const char *name, uint32_t ve
     return status;
 }
 
-stele_status stele__mark_move(stele_views *views, const char *name, uint32_t version, uint64_t from, uint64_t to,
+static stele_status mark_move(stele_views *views, const char *name, uint32_t version, uint64_t from, uint64_t to,
                               stele_error **error)
 {
     static const char sql[] =
         "UPDATE stele_projection SET position = ?4 WHERE name = ?1 AND version = ?2 AND position = ?3";
-    stele_status status = stele__views_check_writable(views, error);
+    stele_status status = STELE_OK;
     int code = SQLITE_OK;
 
-    if (status == STELE_OK && (to < from || to > INT64_MAX))
+    if (to < from || to > INT64_MAX)
         status = stele__fail_argument(error, "to", "is no position at or behind the one it is moved from");
     if (status != STELE_OK)
         return status;
@@ -291,4 +319,14 @@ stele_status stele__mark_move(stele_views *views, const char *name, uint32_t ver
     if (status == STELE_OK && sqlite3_changes(views->connection->db) != 1)
         status = fail_moved(views, name, version, from, error);
     return status;
+}
+
+stele_status stele__mark_move(stele_views *views, const char *name, uint32_t version, uint64_t from, uint64_t to,
+                              stele_error **error)
+{
+    const stele_status status = stele__views_enter(views, true, error);
+
+    if (status != STELE_OK)
+        return status;
+    return stele__views_leave(views, true, mark_move(views, name, version, from, to, error), error);
 }

@@ -220,13 +220,13 @@ stele_status stele__view_read(const struct stele_view *view, sqlite3_stmt *row, 
 
 /* --- Calls ------------------------------------------------------------------------------ */
 
-stele_status stele_view_upsert(stele_views *views, const struct stele_view *view, const void *row, stele_error **error)
+static stele_status upsert(stele_views *views, const struct stele_view *view, const void *row, stele_error **error)
 {
     struct view_table *table = NULL;
-    stele_status status = stele__views_check_writable(views, error);
+    stele_status status = STELE_OK;
     int code;
 
-    if (status == STELE_OK && !row)
+    if (!row)
         status = stele__fail_argument(error, "row", "is NULL");
     if (status == STELE_OK)
         status = stele__view_table(views, view, &table, error);
@@ -244,6 +244,15 @@ stele_status stele_view_upsert(stele_views *views, const struct stele_view *view
         status = stele__views_fail(views, view, code, "write a row", error);
     sqlite3_reset(table->upsert);
     return status;
+}
+
+stele_status stele_view_upsert(stele_views *views, const struct stele_view *view, const void *row, stele_error **error)
+{
+    const stele_status status = stele__views_enter(views, true, error);
+
+    if (status != STELE_OK)
+        return status;
+    return stele__views_leave(views, true, upsert(views, view, row, error), error);
 }
 
 /* A TEXT or BYTES of a key that is NULL is absent: it would find nothing. */
@@ -264,14 +273,14 @@ static stele_status fail_missing(const struct stele_view *view, stele_error **er
     return STELE_NOT_FOUND;
 }
 
-stele_status stele_view_get(stele_views *views, const struct stele_view *view, const void *key, stele_arena *arena,
-                            void *out, stele_error **error)
+static stele_status get(stele_views *views, const struct stele_view *view, const void *key, stele_arena *arena,
+                        void *out, stele_error **error)
 {
     struct view_table *table = NULL;
-    stele_status status = stele__views_check(views, error);
+    stele_status status = STELE_OK;
     int code;
 
-    if (status == STELE_OK && (!key || !arena || !out))
+    if (!key || !arena || !out)
         status = stele__fail_argument(error, !key ? "key" : !arena ? "arena" : "out", "is NULL");
     if (status == STELE_OK)
         status = stele__view_table(views, view, &table, error);
@@ -290,13 +299,23 @@ stele_status stele_view_get(stele_views *views, const struct stele_view *view, c
     return status;
 }
 
-stele_status stele_view_delete(stele_views *views, const struct stele_view *view, const void *key, stele_error **error)
+stele_status stele_view_get(stele_views *views, const struct stele_view *view, const void *key, stele_arena *arena,
+                            void *out, stele_error **error)
+{
+    const stele_status status = stele__views_enter(views, false, error);
+
+    if (status != STELE_OK)
+        return status;
+    return stele__views_leave(views, false, get(views, view, key, arena, out, error), error);
+}
+
+static stele_status remove_row(stele_views *views, const struct stele_view *view, const void *key, stele_error **error)
 {
     struct view_table *table = NULL;
-    stele_status status = stele__views_check_writable(views, error);
+    stele_status status = STELE_OK;
     int code;
 
-    if (status == STELE_OK && !key)
+    if (!key)
         status = stele__fail_argument(error, "key", "is NULL");
     if (status == STELE_OK)
         status = stele__view_table(views, view, &table, error);
@@ -311,4 +330,13 @@ stele_status stele_view_delete(stele_views *views, const struct stele_view *view
         status = fail_missing(view, error);
     sqlite3_reset(table->remove);
     return status;
+}
+
+stele_status stele_view_delete(stele_views *views, const struct stele_view *view, const void *key, stele_error **error)
+{
+    const stele_status status = stele__views_enter(views, true, error);
+
+    if (status != STELE_OK)
+        return status;
+    return stele__views_leave(views, true, remove_row(views, view, key, error), error);
 }

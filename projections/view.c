@@ -13,6 +13,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "message/value.h"
+#include "store/store.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -508,28 +509,51 @@ static stele_status remove_table(stele_views *views, const struct stele_view *vi
     return status == STELE_OK ? keep_version(views, view, true, error) : status;
 }
 
-/* All or nothing, inside a transaction and outside. */
-static stele_status in_one_step(stele_views *views, const struct stele_view *view,
-                                stele_status (*change)(stele_views *, const struct stele_view *, stele_error **),
-                                stele_error **error)
+static stele_status check_place(const stele_views *views, const struct stele_view *view, stele_error **error)
 {
-    stele_status status = stele__views_check_writable(views, error);
+    if (views->store && views->store->applying)
+        return stele__view_fault(view, NULL, "tables are not made or removed while an event is applied", error);
+    if (views->store && view->row->name && stele__sqlite_is_own_name(view->row->name))
+        return stele__view_fault(view, NULL, "in a store this is the name of a table of the store's own", error);
+    return STELE_OK;
+}
 
-    if (status == STELE_OK && (!view || !view->row))
-        status = stele__fail_argument(error, "view", "is NULL");
+/* All or nothing, inside a transaction and outside. */
+static stele_status change_inside(stele_views *views, const struct stele_view *view,
+                                  stele_status (*change)(stele_views *, const struct stele_view *, stele_error **),
+                                  stele_error **error)
+{
+    sqlite3 *db = views->connection->db;
+    const bool alone = sqlite3_get_autocommit(db);
+    stele_status status = check_place(views, view, error);
+
     if (status == STELE_OK)
-        status = stele__views_run(views, views->begun ? "SAVEPOINT stele_change" : "BEGIN IMMEDIATE", "begin", error);
+        status = stele__views_run(views, alone ? "BEGIN IMMEDIATE" : "SAVEPOINT stele_change", "begin", error);
     if (status != STELE_OK)
         return status;
     status = change(views, view, error);
     if (status == STELE_OK)
-        status = stele__views_run(views, views->begun ? "RELEASE stele_change" : "COMMIT", "commit", error);
-    if (status != STELE_OK && !sqlite3_get_autocommit(views->connection->db))
-        sqlite3_exec(views->connection->db,
-                     views->begun ? "ROLLBACK TO stele_change; RELEASE stele_change" : "ROLLBACK", NULL, NULL, NULL);
+        status = stele__views_run(views, alone ? "COMMIT" : "RELEASE stele_change", "commit", error);
+    if (status != STELE_OK && !sqlite3_get_autocommit(db))
+        sqlite3_exec(db, alone ? "ROLLBACK" : "ROLLBACK TO stele_change; RELEASE stele_change", NULL, NULL, NULL);
     if (status != STELE_OK)
         stele__views_forget(views);
     return status;
+}
+
+static stele_status in_one_step(stele_views *views, const struct stele_view *view,
+                                stele_status (*change)(stele_views *, const struct stele_view *, stele_error **),
+                                stele_error **error)
+{
+    stele_status status = stele__views_enter(views, true, error);
+
+    if (status != STELE_OK)
+        return status;
+    if (view && view->row)
+        status = change_inside(views, view, change, error);
+    else
+        status = stele__fail_argument(error, "view", "is NULL");
+    return stele__views_leave(views, true, status, error);
 }
 
 stele_status stele_view_create(stele_views *views, const struct stele_view *view, stele_error **error)

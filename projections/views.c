@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "sqlite/operations.h"
+#include "store/companion.h"
 #include "store/fork.h"
 
 #include <errno.h>
@@ -37,6 +38,12 @@ stele_status stele__views_check(const stele_views *views, stele_error **error)
     return STELE_OK;
 }
 
+/* Is this thread in a transaction? In a store it may be that of an append, or of another handle. */
+static bool is_inside(const stele_views *views)
+{
+    return views->store ? stele__queue_is_inside(&views->store->queue) : views->begun;
+}
+
 stele_status stele__views_check_writable(const stele_views *views, stele_error **error)
 {
     const stele_status status = stele__views_check(views, error);
@@ -44,7 +51,7 @@ stele_status stele__views_check_writable(const stele_views *views, stele_error *
     if (status == STELE_OK && views->read_only)
         return stele__fail(error, STELE_READ_ONLY, "%s: is open for reading only", views->file.path);
     /* After some failures SQLite gives up the whole transaction; what follows must not be taken for a part of it. */
-    if (status == STELE_OK && views->begun && sqlite3_get_autocommit(views->connection->db))
+    if (status == STELE_OK && is_inside(views) && sqlite3_get_autocommit(views->connection->db))
         return stele__fail(error, STELE_INVALID, "%s: the transaction was lost to an earlier failure: roll it back",
                            views->file.path);
     return status;
@@ -81,6 +88,43 @@ stele_status stele__views_prepare(const stele_views *views, const struct stele_v
             status = stele__views_fail(views, view, code, "use the table", error);
     }
     stele__buffer_fini(sql);
+    return status;
+}
+
+/* --- Using the connection --------------------------------------------------------------- */
+
+stele_status stele__views_enter(stele_views *views, bool writing, stele_error **error)
+{
+    stele_status status = writing ? stele__views_check_writable(views, error) : stele__views_check(views, error);
+
+    if (status != STELE_OK || !views->store)
+        return status;
+    if (is_inside(views)) {
+        views->entered += views->entered > 0;
+        return STELE_OK;
+    }
+    if (writing)
+        status = stele__store_begin(views->store, error);
+    else
+        stele__queue_enter(&views->store->queue);
+    if (status == STELE_OK)
+        views->entered = 1;
+    return status;
+}
+
+stele_status stele__views_leave(stele_views *views, bool writing, stele_status status, stele_error **error)
+{
+    if (views->entered == 0 || --views->entered > 0) {
+        views->broken = views->broken || (writing && status == STELE_IO);
+        return status;
+    }
+    if (!writing) {
+        stele__queue_leave(&views->store->queue);
+        return status;
+    }
+    if (status == STELE_OK)
+        return stele__store_commit(views->store, error);
+    stele__store_roll_back(views->store, status == STELE_IO);
     return status;
 }
 
@@ -245,7 +289,7 @@ static stele_status open_file(stele_views *views, const char *path, stele_error 
     return status == STELE_OK ? check_schema(views, error) : status;
 }
 
-static stele_status new_handle(stele_views **out, stele_error **error)
+stele_status stele__views_new(stele_views **out, stele_error **error)
 {
     stele_views *views = stele__alloc(sizeof(*views));
 
@@ -263,7 +307,7 @@ stele_status stele__views_in_memory(stele_views **out, stele_error **error)
 {
     stele_views *views = NULL;
     int code;
-    stele_status status = new_handle(&views, error);
+    stele_status status = stele__views_new(&views, error);
 
     if (status != STELE_OK)
         return status;
@@ -299,7 +343,7 @@ stele_status stele_views_open(const char *path, const struct stele_views_options
         return status;
     if (options && (unsigned)options->mode > STELE_OPEN_READ_ONLY)
         return stele__fail_argument(error, "mode", "is none");
-    status = new_handle(&views, error);
+    status = stele__views_new(&views, error);
     if (status != STELE_OK)
         return status;
     views->file.mode = options ? options->mode : STELE_OPEN_CREATE;
@@ -337,14 +381,26 @@ void stele__views_forget(stele_views *views)
     views->move_mark = NULL;
 }
 
+/* The same for everybody, outside of any use: a statement goes where it was prepared. */
+static void forget(stele_views *views)
+{
+    if (stele__views_enter(views, false, NULL) != STELE_OK)
+        return;
+    stele__views_forget(views);
+    stele__views_leave(views, false, STELE_OK, NULL);
+}
+
 void stele_views_close(stele_views *views)
 {
     if (!views)
         return;
     /* In a child process the locks are not ours to give back: what SQLite holds is left alone. */
     if (views->generation == stele__fork_generation()) {
-        stele__views_forget(views);
-        disconnect(views);
+        if (views->store && views->begun)
+            stele_views_rollback(views, NULL);
+        forget(views);
+        if (!views->store)
+            disconnect(views);
     }
     stele__vector_fini(&views->tables);
     stele__sqlite_leave(&views->file);
@@ -359,6 +415,22 @@ static stele_status check_begun(const stele_views *views, stele_error **error)
 
     if (status == STELE_OK && !views->begun)
         return stele__fail_argument(error, "views", "has no transaction");
+    if (status == STELE_OK && !is_inside(views))
+        return stele__fail_argument(error, "views", "is in a transaction that another thread has begun");
+    return status;
+}
+
+/* In a store: what the transaction may change is looked at when it is done. */
+static stele_status begin_in_store(stele_views *views, stele_error **error)
+{
+    stele_status status = stele__store_begin(views->store, error);
+
+    if (status != STELE_OK)
+        return status;
+    views->broken = false;
+    status = ask(views, "PRAGMA schema_version", &views->schema, error);
+    if (status != STELE_OK)
+        stele__store_roll_back(views->store, false);
     return status;
 }
 
@@ -366,10 +438,11 @@ stele_status stele_views_begin(stele_views *views, stele_error **error)
 {
     stele_status status = stele__views_check_writable(views, error);
 
-    if (status == STELE_OK && views->begun)
+    if (status == STELE_OK && is_inside(views))
         status = stele__fail_argument(error, "views", "is in a transaction already");
     if (status == STELE_OK)
-        status = stele__views_run(views, "BEGIN IMMEDIATE", "begin", error);
+        status =
+            views->store ? begin_in_store(views, error) : stele__views_run(views, "BEGIN IMMEDIATE", "begin", error);
     if (status == STELE_OK)
         views->begun = true;
     return status;
@@ -377,11 +450,39 @@ stele_status stele_views_begin(stele_views *views, stele_error **error)
 
 static void undo(stele_views *views)
 {
+    if (views->store)
+        stele__store_roll_back(views->store, views->broken);
     /* Without a transaction SQLite has rolled back by itself: the same in the end. */
-    if (!sqlite3_get_autocommit(views->connection->db))
+    else if (!sqlite3_get_autocommit(views->connection->db))
         sqlite3_exec(views->connection->db, "ROLLBACK", NULL, NULL, NULL);
     views->begun = false;
-    stele__views_forget(views);
+}
+
+/* A store in which something else than plain tables was made would not open again. */
+static stele_status check_tables(const stele_views *views, stele_error **error)
+{
+    int64_t schema = 0;
+    const stele_status status = ask(views, "PRAGMA schema_version", &schema, error);
+
+    if (status != STELE_OK || schema == views->schema || views->store->annex)
+        return status;
+    return stele__sqlite_schema_check_inside(views->connection, error);
+}
+
+static stele_status commit(stele_views *views, stele_error **error)
+{
+    stele_status status = stele__views_check_writable(views, error);
+
+    if (status == STELE_OK && views->store)
+        status = check_tables(views, error);
+    if (status == STELE_OK && !views->store)
+        status = stele__views_run(views, "COMMIT", "commit", error);
+    if (status != STELE_OK) {
+        undo(views);
+        return status;
+    }
+    views->begun = false;
+    return views->store ? stele__store_commit(views->store, error) : STELE_OK;
 }
 
 stele_status stele_views_commit(stele_views *views, stele_error **error)
@@ -390,12 +491,9 @@ stele_status stele_views_commit(stele_views *views, stele_error **error)
 
     if (status != STELE_OK)
         return status;
-    status = stele__views_check_writable(views, error);
-    if (status == STELE_OK)
-        status = stele__views_run(views, "COMMIT", "commit", error);
+    status = commit(views, error);
     if (status != STELE_OK)
-        undo(views);
-    views->begun = false;
+        forget(views);
     return status;
 }
 
@@ -403,7 +501,9 @@ stele_status stele_views_rollback(stele_views *views, stele_error **error)
 {
     const stele_status status = check_begun(views, error);
 
-    if (status == STELE_OK)
-        undo(views);
-    return status;
+    if (status != STELE_OK)
+        return status;
+    undo(views);
+    forget(views);
+    return STELE_OK;
 }

@@ -5,6 +5,10 @@
  *       connection ---- the only one
  *       tables -------- one per view used: its fields by role, its statements
  *
+ * A handle in a store has a connection of the store's instead (instore.c), which
+ * all who use it use in the gate of the appends: whatever touches the
+ * connection does so between stele__views_enter() and stele__views_leave(), or in a transaction.
+ *
  * A table is taken up at first use, when the file is found to have it, and
  * forgotten when a transaction that may have made it is rolled back.
  */
@@ -50,7 +54,16 @@ struct stele_views {
     bool read_only;
     bool begun;    /* by the caller */
     bool visiting; /* a visitor is being called */
+
+    /* Of a handle whose connection is the store's; otherwise NULL and of no account. */
+    stele_store *store;
+    size_t entered; /* calls within one another, the outermost of which has gone in */
+    bool broken;    /* a write of the transaction has failed with STELE_IO */
+    int64_t schema; /* its version when the transaction began */
 };
+
+/* A handle without a connection. */
+stele_status stele__views_new(stele_views **out, stele_error **error);
 
 /* A handle on tables in memory, gone when it is closed. STELE_NO_MEMORY. */
 stele_status stele__views_in_memory(stele_views **out, stele_error **error);
@@ -58,6 +71,13 @@ stele_status stele__views_in_memory(stele_views **out, stele_error **error);
 /* STELE_INVALID for NULL or from inside a visitor, STELE_FORKED in a child process. */
 stele_status stele__views_check(const stele_views *views, stele_error **error);
 stele_status stele__views_check_writable(const stele_views *views, stele_error **error);
+/*
+ * Check a handle, and use its connection until leaving. In a store that is in the
+ * gate, and what is written outside of a transaction becomes one of its own, which
+ * ends as `status` says. Returns what becomes of the call.
+ */
+stele_status stele__views_enter(stele_views *views, bool writing, stele_error **error);
+stele_status stele__views_leave(stele_views *views, bool writing, stele_status status, stele_error **error);
 /* Fail with a result code of the connection; adds "view" unless NULL. */
 stele_status stele__views_fail(const stele_views *views, const struct stele_view *view, int code, const char *doing,
                                stele_error **error);

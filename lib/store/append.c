@@ -38,7 +38,7 @@ struct preparation {
 
 /* --- Arguments ---------------------------------------------------------------- */
 
-static stele_status check_batch(const stele_store *store, const struct stele_batch *batch, stele_error **error)
+static stele_status check_batch(const struct stele_batch *batch, stele_error **error)
 {
     if (!batch)
         return stele__fail_argument(error, "batch", "is NULL");
@@ -55,8 +55,6 @@ static stele_status check_batch(const stele_store *store, const struct stele_bat
     if (batch->expectation_count > STELE_BATCH_EVENTS_MAX)
         return stele__fail_limit(error, "batch.expectations", batch->expectation_count, STELE_BATCH_EVENTS_MAX,
                                  "expectations");
-    if (store->read_only)
-        return stele__fail(error, STELE_READ_ONLY, "the store was opened for reading only");
     return STELE_OK;
 }
 
@@ -314,10 +312,10 @@ static stele_status append_batch(stele_store *store, const struct stele_batch *b
                                  const uint8_t *digest, struct stele_appended *result, stele_error **error)
 {
     struct preparation preparation; /* large: only the part in use is ever written */
-    stele_status status = stele__store_check(store, error);
+    stele_status status = stele__store_check_writable(store, error);
 
     if (status == STELE_OK)
-        status = check_batch(store, batch, error);
+        status = check_batch(batch, error);
     if (status != STELE_OK)
         return status;
     status = prepare(store, batch, reach, digest, &preparation, error);
@@ -522,10 +520,10 @@ stele_status stele_append_async(stele_store *store, const struct stele_batch *ba
                                 void *context, stele_error **error)
 {
     struct preparation preparation; /* as in stele_append_batch() */
-    stele_status status = stele__store_check(store, error);
+    stele_status status = stele__store_check_writable(store, error);
 
     if (status == STELE_OK)
-        status = check_batch(store, batch, error);
+        status = check_batch(batch, error);
     if (status == STELE_OK && !done)
         status = stele__fail_argument(error, "done", "is NULL");
     if (status != STELE_OK)

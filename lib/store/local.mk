@@ -5,6 +5,8 @@ libstele_core_la_SOURCES += \
 	lib/store/backends.c \
 	lib/store/backends.h \
 	lib/store/checkpoint.c \
+	lib/store/companion.c \
+	lib/store/companion.h \
 	lib/store/cursor.c \
 	lib/store/dead_choice.c \
 	lib/store/dead_choice.h \

@@ -240,19 +240,36 @@ static struct group take_group(struct stele__queue *queue, const struct stele__q
     return group;
 }
 
+static uintptr_t this_thread(void)
+{
+    static _Thread_local char own;
+
+    return (uintptr_t)&own;
+}
+
 void stele__queue_enter(struct stele__queue *queue)
 {
     pthread_mutex_lock(&queue->gate);
+    atomic_store_explicit(&queue->inside, this_thread(), memory_order_relaxed);
 }
 
 bool stele__queue_try_enter(struct stele__queue *queue)
 {
-    return atomic_load_explicit(&queue->arrived, memory_order_relaxed) == 0 && pthread_mutex_trylock(&queue->gate) == 0;
+    if (atomic_load_explicit(&queue->arrived, memory_order_relaxed) != 0 || pthread_mutex_trylock(&queue->gate) != 0)
+        return false;
+    atomic_store_explicit(&queue->inside, this_thread(), memory_order_relaxed);
+    return true;
 }
 
 void stele__queue_leave(struct stele__queue *queue)
 {
+    atomic_store_explicit(&queue->inside, 0, memory_order_relaxed);
     pthread_mutex_unlock(&queue->gate);
+}
+
+bool stele__queue_is_inside(const struct stele__queue *queue)
+{
+    return atomic_load_explicit(&queue->inside, memory_order_relaxed) == this_thread();
 }
 
 void stele__queue_wrote(struct stele__queue *queue)

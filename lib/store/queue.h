@@ -64,8 +64,9 @@ struct stele__queue {
     size_t events_limit;
     size_t bytes_limit;
     struct stele__futex words[STELE__WORD_COUNT];
-    pthread_t committer;  /* if `started` */
-    pthread_mutex_t gate; /* held while the backend writes */
+    pthread_t committer;     /* if `started` */
+    pthread_mutex_t gate;    /* held while the backend writes */
+    atomic_uintptr_t inside; /* the thread that holds it, by the address of something of its own; 0: none */
 
     pthread_mutex_t mutex; /* guards what follows */
     struct stele__queue_list waiting;
@@ -113,6 +114,8 @@ void stele__queue_enter(struct stele__queue *queue);
 void stele__queue_leave(struct stele__queue *queue);
 /* Enter without waiting; false if somebody is in there or waits to be. */
 bool stele__queue_try_enter(struct stele__queue *queue);
+/* Is it this thread that is in there? It would wait for itself. */
+bool stele__queue_is_inside(const struct stele__queue *queue);
 /* To be said before leaving, if something may have been written. */
 void stele__queue_wrote(struct stele__queue *queue);
 

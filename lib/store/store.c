@@ -13,6 +13,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "message/upcast.h"
+#include "store/companion.h"
 #include "store/fork.h"
 #include "store/url.h"
 
@@ -25,6 +26,8 @@ stele_status stele__store_check(const stele_store *store, stele_error **error)
     if (store->generation != stele__fork_generation())
         return stele__fail(error, STELE_FORKED,
                            "the store was opened before fork(): fork first, and open it in each process");
+    if (stele__queue_is_inside(&store->queue) && store->applying)
+        return stele__fail_argument(error, "store", "is used by what takes part in its appends");
     return STELE_OK;
 }
 
@@ -34,6 +37,8 @@ stele_status stele__store_check_writable(const stele_store *store, stele_error *
 
     if (status == STELE_OK && store->read_only)
         return stele__fail(error, STELE_READ_ONLY, "the store was opened for reading only");
+    if (status == STELE_OK && stele__queue_is_inside(&store->queue))
+        return stele__fail_argument(error, "store", "is in a transaction of this thread: end that first");
     return status;
 }
 
@@ -224,6 +229,7 @@ void stele__store_let_go(stele_store *store)
     stele__listeners_fini(&store->listeners);
     stele__idle_fini(&store->idle);
     stele__later_fini(&store->later);
+    stele__companion_free(store);
     store->ops->close(store->backend);
     stele__upcasting_free(store->upcasting);
     stele__free(store, sizeof(*store));

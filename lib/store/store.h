@@ -39,16 +39,22 @@ struct stele_store {
     struct stele__subscribed subscribed; /* what runs on this handle */
     const struct stele_hooks *hooks;     /* may be NULL */
     struct stele__upcasting *upcasting;  /* how old shapes are read; NULL: as they are */
+    /* See store/companion.h; used in the gate, all three. */
+    struct stele__companion *companion; /* what takes part in appends; NULL: nothing ever did */
+    struct stele__annex *annex;         /* a database of views beside the backend; NULL: none */
+    bool applying;                      /* a participant is being called */
 };
 
 /* Keep a store open, also when it is closed meanwhile: that is put off until the last one has let it go. Thread-safe. */
 void stele__store_hold(stele_store *store);
 void stele__store_let_go(stele_store *store);
 
-/* STELE_INVALID for NULL, STELE_FORKED in a child of the process that opened the store. */
+/* STELE_INVALID for NULL and from what takes part in appends, STELE_FORKED in a child of the process that opened the
+ * store. */
 stele_status stele__store_check(const stele_store *store, stele_error **error);
 
-/* The same, and STELE_READ_ONLY for a store that was opened for reading. */
+/* The same, STELE_READ_ONLY for a store that was opened for reading, and STELE_INVALID in a transaction of this thread:
+ * what writes would wait for itself. */
 stele_status stele__store_check_writable(const stele_store *store, stele_error **error);
 
 /* The name of a stream as an argument: stele__name_check() with "stream" in the error. */

@@ -179,7 +179,7 @@ static bool prepare(struct memory__log *log, const struct stele_record *record, 
     return true;
 }
 
-static void take_back(struct memory__log *log, size_t count)
+void memory__log_take_back(struct memory__log *log, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         const struct stele_record *record = log->events.records[log->events.count + i];
@@ -220,21 +220,30 @@ static void tell(const struct memory__log *log, size_t count, struct stele_appen
     result->created = stream->events.records[0]->position >= first->position;
 }
 
-bool memory__log_add(struct memory__log *log, struct stele_append_member *member)
+bool memory__log_enter(struct memory__log *log, const struct stele_append_member *member)
 {
     const size_t count = member->record_count;
 
-    if (count == 0)
-        return true;
-    if (!reserve(&log->arena, &log->events, log->events.count + count))
+    if (count && !reserve(&log->arena, &log->events, log->events.count + count))
         return false;
     for (size_t i = 0; i < count; i++) {
         if (!prepare(log, &member->records[i], i)) {
-            take_back(log, i);
+            memory__log_take_back(log, i);
             return false;
         }
     }
-    publish(log, count);
-    tell(log, count, &member->result);
     return true;
+}
+
+const struct stele_record *memory__log_entered(const struct memory__log *log, size_t index)
+{
+    return log->events.records[log->events.count + index];
+}
+
+void memory__log_publish(struct memory__log *log, struct stele_append_member *member)
+{
+    if (member->record_count == 0)
+        return;
+    publish(log, member->record_count);
+    tell(log, member->record_count, &member->result);
 }

@@ -51,7 +51,13 @@ struct memory__stream *memory__log_stream(const struct memory__log *log, struct 
 /* The record with the id of `wanted`, or NULL. */
 const struct stele_record *memory__log_find(const struct memory__log *log, const struct stele_record *wanted);
 
-/* Add a member's records, all or (false: memory is out) none, and fill its result. */
-bool memory__log_add(struct memory__log *log, struct stele_append_member *member);
+/* Enter a member's records, all or (false: memory is out) none, behind what can be seen. */
+bool memory__log_enter(struct memory__log *log, const struct stele_append_member *member);
+/* The index-th of what was entered. */
+const struct stele_record *memory__log_entered(const struct memory__log *log, size_t index);
+/* Let all see what was entered, and fill the member's result. */
+void memory__log_publish(struct memory__log *log, struct stele_append_member *member);
+/* Or take it out again. */
+void memory__log_take_back(struct memory__log *log, size_t count);
 
 #endif

@@ -46,6 +46,7 @@ static struct memory__store *store_of(struct stele_backend *backend)
 static bool init_locks(struct memory__store *store)
 {
     pthread_condattr_t attributes;
+    pthread_mutexattr_t kind;
     bool ready;
 
     if (pthread_condattr_init(&attributes) != 0)
@@ -53,10 +54,17 @@ static bool init_locks(struct memory__store *store)
     ready = pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0 &&
             pthread_cond_init(&store->appended, &attributes) == 0;
     pthread_condattr_destroy(&attributes);
-    if (ready && pthread_mutex_init(&store->mutex, NULL) != 0) {
-        pthread_cond_destroy(&store->appended);
-        ready = false;
+    if (!ready)
+        return false;
+    ready = pthread_mutexattr_init(&kind) == 0;
+    if (ready) {
+        /* A companion, which is called with it held, comes back to the backend. */
+        ready = pthread_mutexattr_settype(&kind, PTHREAD_MUTEX_RECURSIVE) == 0 &&
+                pthread_mutex_init(&store->mutex, &kind) == 0;
+        pthread_mutexattr_destroy(&kind);
     }
+    if (!ready)
+        pthread_cond_destroy(&store->appended);
     return ready;
 }
 
@@ -155,23 +163,56 @@ static stele_status view_command(void *context, const struct stele_command_recor
     return STELE_OK;
 }
 
+/* What was entered goes past the companion, as a transaction of its own: behind that, nothing fails. */
+static stele_status accompany(struct memory__store *store, struct stele_append_member *member)
+{
+    struct stele_companion *companion = store->backend.companion;
+    const uint64_t head = store->log.events.count;
+    stele_status status;
+
+    if (!companion || member->record_count == 0)
+        return STELE_OK;
+    status = companion->begin(companion, head, &member->error);
+    for (size_t i = 0; i < member->record_count && status == STELE_OK; i++)
+        status = companion->apply(companion, memory__log_entered(&store->log, i), &member->error);
+    if (status == STELE_OK)
+        status = companion->commit(companion, head + member->record_count, &member->error);
+    companion->end(companion, status == STELE_OK);
+    return status;
+}
+
+static stele_status write_records(struct memory__store *store, struct stele_append_member *member)
+{
+    stele_status status;
+
+    if (!memory__log_enter(&store->log, member))
+        return stele__fail_memory(&member->error);
+    status = accompany(store, member);
+    if (status == STELE_OK)
+        memory__log_publish(&store->log, member);
+    else
+        memory__log_take_back(&store->log, member->record_count);
+    return status;
+}
+
 /* Write what the rules let through: room for the command first, so that nothing fails behind the events. */
 static stele_status write_member(struct memory__store *store, struct stele_append_member *member, bool settled)
 {
     struct memory__command *command = NULL;
+    stele_status status = STELE_OK;
 
     if (member->command && !member->result.replayed) {
         command = memory__ledger_reserve(&store->ledger, member->command);
         if (!command)
             return stele__fail_memory(&member->error);
     }
-    if (!settled && !memory__log_add(&store->log, member)) {
+    if (!settled)
+        status = write_records(store, member);
+    if (status != STELE_OK)
         memory__ledger_give_up(&store->ledger, command);
-        return stele__fail_memory(&member->error);
-    }
-    if (command)
+    else if (command)
         memory__ledger_add(&store->ledger, command, &member->result);
-    return STELE_OK;
+    return status;
 }
 
 static stele_status append_member(struct memory__store *store, struct stele_append_member *member)
@@ -591,6 +632,73 @@ static stele_status memory_delete_checkpoint(struct stele_backend *backend, cons
     return STELE_OK;
 }
 
+/* --- Transactions of the front ------------------------------------------------------------------------
+ *
+ * They are there for a database of views beside the log: of the log's own, only
+ * checkpoints are moved, behind all that can fail.
+ */
+
+static stele_status memory_begin(struct stele_backend *backend, uint64_t *head, stele_error **error)
+{
+    struct memory__store *store = store_of(backend);
+
+    (void)error;
+    pthread_mutex_lock(&store->mutex);
+    *head = store->log.events.count;
+    pthread_mutex_unlock(&store->mutex);
+    return STELE_OK;
+}
+
+static stele_status memory_commit(struct stele_backend *backend, stele_error **error)
+{
+    (void)backend;
+    (void)error;
+    return STELE_OK;
+}
+
+static void memory_roll_back(struct stele_backend *backend, bool broken)
+{
+    (void)backend;
+    (void)broken;
+}
+
+static stele_status memory_position(struct stele_backend *backend, const char *name, uint64_t *position,
+                                    stele_error **error)
+{
+    struct memory__store *store = store_of(backend);
+
+    (void)error;
+    pthread_mutex_lock(&store->mutex);
+    *position = memory__marks_position(&store->marks, name);
+    pthread_mutex_unlock(&store->mutex);
+    return STELE_OK;
+}
+
+static stele_status memory_move(struct stele_backend *backend, const struct stele_checkpoint *checkpoint,
+                                uint64_t expected, stele_error **error)
+{
+    struct memory__store *store = store_of(backend);
+    stele_status status = STELE_OK;
+
+    pthread_mutex_lock(&store->mutex);
+    if (memory__marks_position(&store->marks, checkpoint->name) != expected)
+        status = stele__fail(error, STELE_CONFLICT, "checkpoint \"%s\" is not where it was any more", checkpoint->name);
+    else if (!memory__marks_put(&store->marks, checkpoint))
+        status = stele__fail_memory(error);
+    pthread_mutex_unlock(&store->mutex);
+    return status;
+}
+
+static const struct stele_store_transactions memory_transactions = {
+    .size = sizeof(struct stele_store_transactions),
+    .begin = memory_begin,
+    .commit = memory_commit,
+    .roll_back = memory_roll_back,
+    .read = memory_read,
+    .position = memory_position,
+    .move = memory_move,
+};
+
 /* --- Sizes ---------------------------------------------------------------------------------------- */
 
 static stele_status memory_type_sizes(struct stele_backend *backend, stele_type_size_visit *visit, void *context,
@@ -630,4 +738,5 @@ const struct stele_store_ops stele__memory_ops = {
     .write_checkpoint = memory_write_checkpoint,
     .delete_checkpoint = memory_delete_checkpoint,
     .operations = &memory_operations,
+    .transactions = &memory_transactions,
 };

@@ -3,6 +3,7 @@
  *
  *     BEGIN IMMEDIATE -> head of the log
  *        each member: command known? -> expectations -> rows written, or a verdict of its own
+ *                                                        +-> companion, which may refuse the member
  *     COMMIT (one sync) -> members acknowledged -> waiters woken -> checkpoint if due
  *
  * The quick pass checks expectations only and lets the unique index on event
@@ -27,7 +28,8 @@ enum outcome {
     COMMITTED, /* or rolled back, because nobody had anything to write: every member has its verdict */
     REFUSED,   /* nothing is stored; `cause` says why */
     CUT_SHORT, /* it may be stored or not */
-    AGAIN      /* an event id is there already: look with care */
+    AGAIN,     /* an event id is there already: look with care; or a companion has lost its place */
+    DECLINED   /* a companion does not take the member */
 };
 
 struct group {
@@ -35,8 +37,11 @@ struct group {
     struct sqlite_writer *writer;
     struct stele_append_member *members;
     size_t count;
+    struct stele_companion *companion; /* NULL: none */
+    bool accompanied;                  /* it was begun */
     bool careful;
     bool wrote;
+    bool declined; /* rows are to be rolled back, though the pass is good */
     stele_error *cause;
     stele_status cause_status;
 };
@@ -234,7 +239,30 @@ static enum outcome refuse(struct group *group, stele_status status)
     return REFUSED;
 }
 
-static enum outcome write_member(struct group *group, struct stele_append_member *member)
+/* After some failures SQLite gives up the whole transaction, whether a companion says so or not. */
+static bool is_lost(const struct group *group)
+{
+    return sqlite3_get_autocommit(group->writer->connection->db);
+}
+
+static enum outcome fail_lost(struct group *group)
+{
+    return refuse(group, stele__sqlite_fail(group->writer->connection, SQLITE_IOERR,
+                                            "write views: the transaction was rolled back", &group->cause));
+}
+
+/* Show the companion the record just written. */
+static stele_status accompany(const struct group *group, const struct stele_record *record,
+                              struct stele_append_member *member)
+{
+    struct stele_record written = *record;
+
+    written.position = member->result.last_position;
+    written.version = member->result.version;
+    return group->companion->apply(group->companion, &written, &member->error);
+}
+
+static enum outcome write_records(struct group *group, struct stele_append_member *member)
 {
     memset(&member->result, 0, sizeof(member->result));
     member->result.first_position = (uint64_t)group->writer->head + 1;
@@ -247,9 +275,111 @@ static enum outcome write_member(struct group *group, struct stele_append_member
             return AGAIN;
         if (status != STELE_OK)
             return refuse(group, status);
+        if (group->companion)
+            member->status = accompany(group, &member->records[i], member);
+        if (member->status != STELE_OK)
+            return DECLINED;
+        if (group->companion && is_lost(group))
+            return fail_lost(group);
     }
     member->result.created = stele_append_rules_created(member);
     return COMMITTED;
+}
+
+/* --- With a companion ---------------------------------------------------------------------- */
+
+static enum outcome run_statement(struct group *group, enum sqlite_statement statement)
+{
+    struct sqlite_connection *connection = group->writer->connection;
+    const int code = stele__sqlite_run(connection, statement);
+
+    if (code == SQLITE_OK)
+        return COMMITTED;
+    return refuse(group, stele__sqlite_fail(connection, code, "write views", &group->cause));
+}
+
+static enum outcome begin_companion(struct group *group)
+{
+    stele_status status;
+
+    if (group->accompanied)
+        return COMMITTED;
+    group->accompanied = true;
+    status = group->companion->begin(group->companion, (uint64_t)group->writer->head, &group->cause);
+    if (status != STELE_OK)
+        return refuse(group, status);
+    return is_lost(group) ? fail_lost(group) : COMMITTED;
+}
+
+/*
+ * The member alone is taken back, unless it was its file that failed the
+ * companion: then SQLite has rolled back the whole transaction.
+ */
+static enum outcome take_back(struct group *group, struct stele_append_member *member, int64_t head)
+{
+    struct sqlite_writer *writer = group->writer;
+    enum outcome outcome = COMMITTED;
+
+    memset(&member->result, 0, sizeof(member->result));
+    if (is_lost(group)) {
+        group->cause = member->error;
+        member->error = NULL;
+        return refuse(group, member->status);
+    }
+    if (group->count > 1) {
+        outcome = run_statement(group, STATEMENT_UNDO_MEMBER);
+        if (outcome == COMMITTED)
+            outcome = run_statement(group, STATEMENT_KEEP_MEMBER);
+    } else {
+        group->declined = true;
+    }
+    stele__sqlite_writer_forget(writer);
+    writer->head = head;
+    return outcome;
+}
+
+static enum outcome write_accompanied(struct group *group, struct stele_append_member *member)
+{
+    const bool is_alone = group->count == 1;
+    const bool wrote = group->wrote;
+    const int64_t head = group->writer->head;
+    enum outcome outcome = begin_companion(group);
+
+    if (outcome == COMMITTED && !is_alone)
+        outcome = run_statement(group, STATEMENT_SAVE_MEMBER);
+    if (outcome == COMMITTED)
+        outcome = write_records(group, member);
+    if (outcome == DECLINED) {
+        outcome = take_back(group, member, head);
+        group->wrote = wrote;
+        return outcome;
+    }
+    return outcome == COMMITTED && !is_alone ? run_statement(group, STATEMENT_KEEP_MEMBER) : outcome;
+}
+
+static enum outcome write_member(struct group *group, struct stele_append_member *member)
+{
+    return group->companion ? write_accompanied(group, member) : write_records(group, member);
+}
+
+/* What is not run again is somebody else's haste, not a conflict of the members. */
+static enum outcome commit_companion(struct group *group)
+{
+    const stele_status status =
+        group->companion->commit(group->companion, (uint64_t)group->writer->head, &group->cause);
+
+    if (status == STELE_OK)
+        return COMMITTED;
+    if (status == STELE_CONFLICT && !group->careful)
+        return AGAIN;
+    return refuse(group, status == STELE_CONFLICT ? STELE_BUSY : status);
+}
+
+static void end_companion(struct group *group, bool committed)
+{
+    if (group->accompanied)
+        group->companion->end(group->companion, committed);
+    group->accompanied = false;
 }
 
 /* --- One member -------------------------------------------------------------------------- */
@@ -304,7 +434,7 @@ static enum outcome run_member(struct group *group, struct stele_append_member *
         return COMMITTED;
     if (!settled && member->record_count)
         outcome = write_member(group, member);
-    if (outcome == COMMITTED && member->command && !member->result.replayed)
+    if (outcome == COMMITTED && member->status == STELE_OK && member->command && !member->result.replayed)
         outcome = remember(group, member);
     return outcome;
 }
@@ -328,20 +458,29 @@ static enum outcome commit(struct group *group)
     return in_doubt ? CUT_SHORT : refuse(group, status);
 }
 
+/* Writes of a companion that only catches up count too, where SQLite has given up on them. */
+static bool has_failed_to_write(const struct group *group)
+{
+    return group->cause_status == STELE_IO && (group->wrote || (group->accompanied && is_lost(group)));
+}
+
 static enum outcome run_pass(struct group *group)
 {
     enum outcome outcome = begin(group);
 
     for (size_t i = 0; i < group->count && outcome == COMMITTED; i++)
         outcome = run_member(group, &group->members[i]);
+    if (outcome == COMMITTED && group->wrote && group->accompanied)
+        outcome = commit_companion(group);
     if (outcome == COMMITTED && group->wrote)
         outcome = commit(group);
-    else if (outcome == COMMITTED)
+    else if (outcome == COMMITTED && !group->declined)
         stele__sqlite_run(group->writer->connection, STATEMENT_ROLLBACK);
-    if (outcome == REFUSED && group->wrote && group->cause_status == STELE_IO)
+    if (outcome == REFUSED && has_failed_to_write(group))
         atomic_store(&group->store->poisoned, true);
-    if (outcome != COMMITTED)
+    if (outcome != COMMITTED || !is_lost(group))
         stele__sqlite_roll_back(group->store);
+    end_companion(group, outcome == COMMITTED && group->wrote);
     return outcome;
 }
 
@@ -368,6 +507,7 @@ static enum outcome run_group(struct group *group)
     group->cause = NULL;
     group->careful = true;
     group->wrote = false;
+    group->declined = false;
     return run_pass(group);
 }
 
@@ -375,6 +515,7 @@ static void fail_member(const struct group *group, struct stele_append_member *m
                         const char *words)
 {
     const char *path = group->store->path;
+    const char *position;
 
     stele_error_free(member->error);
     member->error = NULL;
@@ -385,6 +526,9 @@ static void fail_member(const struct group *group, struct stele_append_member *m
     }
     stele__fail(&member->error, status, "%s%s", words, stele_error_message(group->cause));
     stele__error_add(&member->error, "path", "%s", path);
+    position = stele_error_get(group->cause, "position");
+    if (position)
+        stele__error_add(&member->error, "position", "%s", position);
 }
 
 /*
@@ -408,7 +552,8 @@ static void fail_members(struct group *group, enum outcome outcome)
 void stele__sqlite_append(struct stele_backend *backend, struct stele_append_member *members, size_t count)
 {
     struct sqlite_store *store = stele__sqlite_store(backend);
-    struct group group = {.store = store, .writer = &store->writer, .members = members, .count = count};
+    struct group group = {
+        .store = store, .writer = &store->writer, .members = members, .count = count, .companion = backend->companion};
     enum outcome outcome = REFUSED;
     bool was_writable;
 

@@ -10,6 +10,7 @@ libstele_core_la_SOURCES += \
 	stores/sqlite/create.c \
 	stores/sqlite/file.c \
 	stores/sqlite/functions.c \
+	stores/sqlite/further.c \
 	stores/sqlite/ledger.c \
 	stores/sqlite/names.c \
 	stores/sqlite/open.c \

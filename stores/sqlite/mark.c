@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 /* Columns of the statements that select a checkpoint. */
@@ -96,14 +97,18 @@ static bool take_position(void *context, const struct stele_checkpoint *checkpoi
     return false;
 }
 
+/* Write it, or with `from` only move one that is there. */
 static stele_status put(struct sqlite_connection *connection, const struct stele_checkpoint *checkpoint,
-                        stele_error **error)
+                        const uint64_t *from, stele_error **error)
 {
-    sqlite3_stmt *statement = stele__sqlite_statement(connection, STATEMENT_WRITE_CHECKPOINT);
+    sqlite3_stmt *statement =
+        stele__sqlite_statement(connection, from ? STATEMENT_MOVE_CHECKPOINT : STATEMENT_WRITE_CHECKPOINT);
     int code;
 
     if (!statement)
         return fail_last(connection, "write a checkpoint", error);
+    if (from)
+        sqlite3_bind_int64(statement, 5, (int64_t)*from);
     sqlite3_bind_text(statement, 1, checkpoint->name, -1, SQLITE_STATIC);
     sqlite3_bind_int64(statement, 2, (int64_t)checkpoint->position);
     sqlite3_bind_int64(statement, 3, checkpoint->time);
@@ -126,7 +131,7 @@ static stele_status move(struct sqlite_store *store, void *context, bool *change
     if (status != STELE_OK)
         return status;
     *changed = true;
-    return put(writer->connection, checkpoint, error);
+    return put(writer->connection, checkpoint, NULL, error);
 }
 
 stele_status stele__sqlite_write_checkpoint(struct stele_backend *backend, const struct stele_checkpoint *checkpoint,
@@ -136,6 +141,36 @@ stele_status stele__sqlite_write_checkpoint(struct stele_backend *backend, const
 
     return stele__sqlite_change(stele__sqlite_store(backend), move, &wanted, error);
 }
+
+/* --- Inside a transaction of the front or of an append ----------------------------------------- */
+
+stele_status stele__sqlite_position_inside(struct stele_backend *backend, const char *name, uint64_t *position,
+                                           stele_error **error)
+{
+    *position = STELE_NO_CHECKPOINT;
+    return visit_rows(stele__sqlite_store(backend)->writer.connection, name, take_position, position, error);
+}
+
+stele_status stele__sqlite_move_inside(struct stele_backend *backend, const struct stele_checkpoint *checkpoint,
+                                       uint64_t expected, stele_error **error)
+{
+    struct sqlite_connection *connection = stele__sqlite_store(backend)->writer.connection;
+    const bool is_new = expected == STELE_NO_CHECKPOINT;
+    stele_status status;
+
+    /* Without the transaction, which a failure may have ended, this would be one of its own. */
+    if (sqlite3_get_autocommit(connection->db))
+        return stele__sqlite_fail(connection, SQLITE_IOERR, "write views: the transaction was rolled back", error);
+    status = put(connection, checkpoint, is_new ? NULL : &expected, error);
+    if (status != STELE_OK || is_new || sqlite3_changes(connection->db) == 1)
+        return status;
+    stele__fail(error, STELE_CONFLICT, "%s: checkpoint \"%s\" is not at %" PRIu64 " any more", connection->path,
+                checkpoint->name, expected);
+    stele__error_add(error, "checkpoint", "%s", checkpoint->name);
+    return STELE_CONFLICT;
+}
+
+/* --- Taking away --------------------------------------------------------------------------------- */
 
 struct removal {
     const char *name;

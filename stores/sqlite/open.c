@@ -425,4 +425,5 @@ const struct stele_store_ops stele__sqlite_ops = {
     .delete_checkpoint = stele__sqlite_delete_checkpoint,
     .idle = stele__sqlite_idle,
     .operations = &stele__sqlite_operations,
+    .transactions = &stele__sqlite_transactions,
 };

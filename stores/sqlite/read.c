@@ -323,22 +323,44 @@ static void begin_scan(struct sqlite_connection *connection)
     connection->scan = 1;
 }
 
+static stele_status read_on(struct reading *reading, stele_error **error)
+{
+    sqlite3_stmt *facts = NULL;
+    stele_status status;
+
+    begin_scan(reading->connection);
+    status = take_snapshot(reading, &facts, error);
+    if (status == STELE_OK)
+        status = read_range(reading, error);
+    sqlite3_reset(facts);
+    return status;
+}
+
 stele_status stele__sqlite_read(struct stele_backend *backend, const struct stele_scan *scan, stele_record_visit *visit,
                                 void *context, struct stele_scan_end *end, stele_error **error)
 {
     struct sqlite_store *store = stele__sqlite_store(backend);
     struct reading reading = {.scan = scan, .visit = visit, .context = context};
-    sqlite3_stmt *facts = NULL;
     stele_status status = stele__sqlite_take(store, &reading.connection, error);
 
     if (status != STELE_OK)
         return status;
-    begin_scan(reading.connection);
-    status = take_snapshot(&reading, &facts, error);
-    if (status == STELE_OK)
-        status = read_range(&reading, error);
-    sqlite3_reset(facts);
+    status = read_on(&reading, error);
     stele__sqlite_give(store, reading.connection);
+    *end = reading.end;
+    return status;
+}
+
+stele_status stele__sqlite_read_inside(struct stele_backend *backend, const struct stele_scan *scan,
+                                       stele_record_visit *visit, void *context, struct stele_scan_end *end,
+                                       stele_error **error)
+{
+    struct reading reading = {.connection = stele__sqlite_store(backend)->writer.connection,
+                              .scan = scan,
+                              .visit = visit,
+                              .context = context};
+    const stele_status status = read_on(&reading, error);
+
     *end = reading.end;
     return status;
 }

@@ -4,9 +4,11 @@
  *     user_version 0 --step 0--> 1   (an empty database becomes a store)
  *                  1 --step 1--> 2   (the command ledger and snapshots)
  *                  2 --step 2--> 3   (checkpoints)
+ *                  3 --step 3--> 4   (views)
  *
  * A file of an older version is brought up by the steps it lacks, in one
- * transaction; one of a newer version is refused. A file in which anything
+ * transaction; one of a newer version is refused. From version 4 on there may be
+ * further tables, of plain columns (further.c). A file in which anything
  * else is defined is refused too: triggers and views would run in our process.
  */
 #include "sqlite/sqlite.h"
@@ -68,10 +70,19 @@ static const struct sqlite_object objects_3[] = {
      "checksum INTEGER NOT NULL) STRICT, WITHOUT ROWID"},
 };
 
+/* --- Version 4 --------------------------------------------------------------------- */
+
+/* The version of each table of views, as in a file of views (projections/views.c). */
+static const struct sqlite_object objects_4[] = {
+    {"table", "stele_view", "stele_view",
+     "CREATE TABLE stele_view(name TEXT NOT NULL PRIMARY KEY, version INTEGER NOT NULL) STRICT, WITHOUT ROWID"},
+};
+
 static const struct sqlite_schema_step steps[] = {
     {objects_1, sizeof(objects_1) / sizeof(objects_1[0]), "PRAGMA user_version = 1"},
     {objects_2, sizeof(objects_2) / sizeof(objects_2[0]), "PRAGMA user_version = 2"},
     {objects_3, sizeof(objects_3) / sizeof(objects_3[0]), "PRAGMA user_version = 3"},
+    {objects_4, sizeof(objects_4) / sizeof(objects_4[0]), "PRAGMA user_version = 4"},
 };
 
 const struct sqlite_schema stele__sqlite_schema = {steps, sizeof(steps) / sizeof(steps[0])};
@@ -173,15 +184,32 @@ static bool is_automatic(sqlite3_stmt *row)
            strncmp(text(row, 1), "sqlite_autoindex_", 17) == 0;
 }
 
+static stele_status check_further(struct sqlite_connection *connection, size_t version, sqlite3_stmt *row,
+                                  stele_error **error)
+{
+    const struct sqlite_object object = {text(row, 0), text(row, 1), text(row, 2), text(row, 3)};
+    const char *fault;
+
+    if (is_automatic(row))
+        return STELE_OK;
+    if (version < FORMAT_VIEWS)
+        return fail_foreign(connection, "its schema has something else in it: ", object.name, error);
+    fault = stele__sqlite_further_fault(&object, sqlite3_column_int64(row, 4));
+    if (!fault)
+        return STELE_OK;
+    stele__fail(error, STELE_FOREIGN, "%s: not a stele store: its schema has something else in it: %s, which %s",
+                connection->path, object.name, fault);
+    stele__error_add(error, "path", "%s", connection->path);
+    return STELE_FOREIGN;
+}
+
 static stele_status check_object(struct sqlite_connection *connection, const struct sqlite_schema *schema,
                                  size_t version, sqlite3_stmt *row, size_t *found, stele_error **error)
 {
     const struct sqlite_object *object = expected(schema, version, text(row, 0), text(row, 1));
 
     if (!object)
-        return is_automatic(row)
-                   ? STELE_OK
-                   : fail_foreign(connection, "its schema has something else in it: ", text(row, 1), error);
+        return check_further(connection, version, row, error);
     if (strcmp(object->table, text(row, 2)) != 0 || strcmp(object->sql, text(row, 3)) != 0)
         return fail_foreign(connection, "its schema was changed: ", text(row, 1), error);
     (*found)++;
@@ -195,8 +223,8 @@ static stele_status check_objects(struct sqlite_connection *connection, const st
     size_t found = 0;
     size_t wanted = 0;
     stele_status status = STELE_OK;
-    int code =
-        sqlite3_prepare_v2(connection->db, "SELECT type, name, tbl_name, sql FROM sqlite_schema", -1, &rows, NULL);
+    int code = sqlite3_prepare_v2(connection->db, "SELECT type, name, tbl_name, sql, rootpage FROM sqlite_schema", -1,
+                                  &rows, NULL);
 
     if (code == SQLITE_OK)
         while (status == STELE_OK && (code = sqlite3_step(rows)) == SQLITE_ROW)
@@ -254,6 +282,13 @@ stele_status stele__sqlite_schema_check(struct sqlite_connection *connection, co
     if (!sqlite3_get_autocommit(connection->db))
         sqlite3_exec(connection->db, "ROLLBACK", NULL, NULL, NULL);
     return status == STELE_OK ? check_journal(connection, error) : status;
+}
+
+stele_status stele__sqlite_schema_check_inside(struct sqlite_connection *connection, stele_error **error)
+{
+    size_t version = 0;
+
+    return check(connection, &stele__sqlite_schema, &version, error);
 }
 
 stele_status stele__sqlite_has_format(struct sqlite_store *store, struct sqlite_connection *connection, size_t format,

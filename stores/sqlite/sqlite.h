@@ -60,6 +60,9 @@ enum sqlite_statement {
     STATEMENT_BEGIN,
     STATEMENT_COMMIT,
     STATEMENT_ROLLBACK,
+    STATEMENT_SAVE_MEMBER,
+    STATEMENT_KEEP_MEMBER,
+    STATEMENT_UNDO_MEMBER,
     STATEMENT_HEAD,
     STATEMENT_STREAM_FACTS,
     STATEMENT_STREAM_FORWARDS,
@@ -98,6 +101,7 @@ enum sqlite_statement {
     STATEMENT_SNAPSHOT_ROWS,
     STATEMENT_FIND_CHECKPOINT,
     STATEMENT_WRITE_CHECKPOINT,
+    STATEMENT_MOVE_CHECKPOINT,
     STATEMENT_DELETE_CHECKPOINT,
     STATEMENT_CHECKPOINT_ROWS,
     STATEMENT_COUNT
@@ -401,15 +405,22 @@ struct sqlite_schema {
 };
 extern const struct sqlite_schema stele__sqlite_schema;
 
+/* May a table or index that is none of the store's own be in its file? NULL, or why not. `root` is its first page. */
+const char *stele__sqlite_further_fault(const struct sqlite_object *object, int64_t root);
+/* Is it a name of the store's own tables, or one kept for later ones? */
+bool stele__sqlite_is_own_name(const char *name);
+
 /* Refuse a file that is not a store of ours. STELE_FOREIGN, STELE_TOO_NEW, STELE_CORRUPT. Gives its version. */
 stele_status stele__sqlite_schema_check(struct sqlite_connection *connection, const struct sqlite_schema *schema,
                                         size_t *version, stele_error **error);
+/* The same, in a transaction of the connection that has changed the schema. */
+stele_status stele__sqlite_schema_check_inside(struct sqlite_connection *connection, stele_error **error);
 /* Run the steps that the file lacks in one transaction; with none of them an empty database becomes a store. */
 stele_status stele__sqlite_schema_upgrade(struct sqlite_connection *connection, const struct sqlite_schema *schema,
                                           stele_error **error);
 
-/* The formats from which on there are a ledger and snapshots, and checkpoints of readers. */
-enum { FORMAT_LEDGER = 2, FORMAT_CHECKPOINTS = 3 };
+/* The formats from which on there are a ledger and snapshots, checkpoints of readers, and tables of views. */
+enum { FORMAT_LEDGER = 2, FORMAT_CHECKPOINTS = 3, FORMAT_VIEWS = 4 };
 /* Does the file have at least this format? */
 stele_status stele__sqlite_has_format(struct sqlite_store *store, struct sqlite_connection *connection, size_t format,
                                       bool *has, stele_error **error);
@@ -456,6 +467,16 @@ void stele__sqlite_roll_back(struct sqlite_store *store);
 typedef stele_status sqlite_change(struct sqlite_store *store, void *context, bool *changed, stele_error **error);
 stele_status stele__sqlite_change(struct sqlite_store *store, sqlite_change *change, void *context,
                                   stele_error **error);
+
+/* The slots of transactions of the front. */
+extern const struct stele_store_transactions stele__sqlite_transactions;
+stele_status stele__sqlite_read_inside(struct stele_backend *backend, const struct stele_scan *scan,
+                                       stele_record_visit *visit, void *context, struct stele_scan_end *end,
+                                       stele_error **error);
+stele_status stele__sqlite_position_inside(struct stele_backend *backend, const char *name, uint64_t *position,
+                                           stele_error **error);
+stele_status stele__sqlite_move_inside(struct stele_backend *backend, const struct stele_checkpoint *checkpoint,
+                                       uint64_t expected, stele_error **error);
 
 /* --- The ledger ------------------------------------------------------------------------------------------- */
 

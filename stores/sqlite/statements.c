@@ -16,6 +16,9 @@ static const char *const texts[STATEMENT_COUNT] = {
     [STATEMENT_BEGIN] = "BEGIN IMMEDIATE",
     [STATEMENT_COMMIT] = "COMMIT",
     [STATEMENT_ROLLBACK] = "ROLLBACK",
+    [STATEMENT_SAVE_MEMBER] = "SAVEPOINT stele_member",
+    [STATEMENT_KEEP_MEMBER] = "RELEASE stele_member",
+    [STATEMENT_UNDO_MEMBER] = "ROLLBACK TO stele_member",
     [STATEMENT_HEAD] = "SELECT max(position) FROM event",
     /* Joined to a row of nothing, so that there is one row even without the stream: it holds the snapshot. */
     [STATEMENT_STREAM_FACTS] = "SELECT (SELECT max(position) FROM event), s.id, "
@@ -69,6 +72,8 @@ static const char *const texts[STATEMENT_COUNT] = {
     [STATEMENT_FIND_CHECKPOINT] = CHECKPOINT "WHERE name = ?1",
     [STATEMENT_WRITE_CHECKPOINT] = "INSERT INTO checkpoint(name, position, time, checksum) VALUES(?1, ?2, ?3, ?4) "
                                    "ON CONFLICT(name) DO UPDATE SET position = ?2, time = ?3, checksum = ?4",
+    [STATEMENT_MOVE_CHECKPOINT] = "UPDATE checkpoint SET position = ?2, time = ?3, checksum = ?4 "
+                                  "WHERE name = ?1 AND position = ?5",
     [STATEMENT_DELETE_CHECKPOINT] = "DELETE FROM checkpoint WHERE name = ?1",
     [STATEMENT_CHECKPOINT_ROWS] = CHECKPOINT "ORDER BY name",
 };

@@ -220,6 +220,11 @@ static stele_status run(struct sqlite_store *store, sqlite_change *change, void 
     return status;
 }
 
+static void say_poisoned(const struct sqlite_store *store)
+{
+    STELE__LOG(STELE_LOG_ERROR, "the store takes no more appends until it is opened again", {"path", store->path});
+}
+
 stele_status stele__sqlite_change(struct sqlite_store *store, sqlite_change *change, void *context, stele_error **error)
 {
     bool changed = false;
@@ -237,6 +242,59 @@ stele_status stele__sqlite_change(struct sqlite_store *store, sqlite_change *cha
     }
     stele__sqlite_roll_back(store);
     if (atomic_load(&store->poisoned))
-        STELE__LOG(STELE_LOG_ERROR, "the store takes no more appends until it is opened again", {"path", store->path});
+        say_poisoned(store);
     return status;
 }
+
+/* --- Transactions of the front --------------------------------------------------------------- */
+
+static stele_status begin_transaction(struct stele_backend *backend, uint64_t *head, stele_error **error)
+{
+    struct sqlite_store *store = stele__sqlite_store(backend);
+    stele_status status = stele__sqlite_check_writable(store, error);
+
+    if (status != STELE_OK)
+        return status;
+    status = stele__sqlite_begin(store, error);
+    if (status != STELE_OK)
+        stele__sqlite_roll_back(store);
+    *head = (uint64_t)store->writer.head;
+    return status;
+}
+
+/* Only a write that failed has ended it already; then what could not be written is not tried again. */
+static void end_transaction(struct sqlite_store *store, bool broken)
+{
+    if (broken && sqlite3_get_autocommit(store->writer.connection->db))
+        atomic_store(&store->poisoned, true);
+    stele__sqlite_roll_back(store);
+    if (atomic_load(&store->poisoned))
+        say_poisoned(store);
+}
+
+static void roll_back_transaction(struct stele_backend *backend, bool broken)
+{
+    end_transaction(stele__sqlite_store(backend), broken);
+}
+
+static stele_status commit_transaction(struct stele_backend *backend, stele_error **error)
+{
+    struct sqlite_store *store = stele__sqlite_store(backend);
+    const stele_status status = commit_change(store, error);
+
+    if (status == STELE_OK)
+        stele__sqlite_checkpoint(store);
+    else
+        end_transaction(store, status == STELE_IO);
+    return status;
+}
+
+const struct stele_store_transactions stele__sqlite_transactions = {
+    .size = sizeof(struct stele_store_transactions),
+    .begin = begin_transaction,
+    .commit = commit_transaction,
+    .roll_back = roll_back_transaction,
+    .read = stele__sqlite_read_inside,
+    .position = stele__sqlite_position_inside,
+    .move = stele__sqlite_move_inside,
+};

@@ -102,6 +102,7 @@ extern const struct contract_group contract_ledger_group;
 extern const struct contract_group contract_outcome_group;
 extern const struct contract_group contract_snapshot_group;
 extern const struct contract_group contract_checkpoint_group;
+extern const struct contract_group contract_part_group;
 extern const struct contract_group contract_upcast_group;
 extern const struct contract_group contract_types_group;
 

@@ -201,7 +201,7 @@ static int run(const char *url)
         &contract_append_group, &contract_repeat_group,  &contract_read_group,     &contract_filter_group,
         &contract_limit_group,  &contract_life_group,    &contract_thread_group,   &contract_async_group,
         &contract_ledger_group, &contract_outcome_group, &contract_snapshot_group, &contract_checkpoint_group,
-        &contract_upcast_group, &contract_types_group,
+        &contract_part_group,   &contract_upcast_group,  &contract_types_group,
     };
     int failed = 0;
 

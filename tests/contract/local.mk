@@ -14,10 +14,12 @@ tests_contract_contract_test_SOURCES = \
 	tests/contract/life_contract.c \
 	tests/contract/limit_contract.c \
 	tests/contract/outcome_contract.c \
+	tests/contract/part_contract.c \
 	tests/contract/read_contract.c \
 	tests/contract/repeat_contract.c \
 	tests/contract/snapshot_contract.c \
 	tests/contract/thread_contract.c \
 	tests/contract/types_contract.c \
-	tests/contract/upcast_contract.c
+	tests/contract/upcast_contract.c \
+	$(test_tally)
 tests_contract_contract_test_LDADD = $(test_ldadd)

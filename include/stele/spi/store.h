@@ -138,17 +138,65 @@ struct stele_open_request {
 struct stele_store_ops;
 struct stele_store_operations; /* stele/spi/operations.h */
 
+/*
+ * What is written along with appends, in their transaction: read models in the
+ * store (contract C3). `append` calls, where it finds one:
+ *
+ *     begin    before the first record of a transaction is written; `head` is the last position
+ *     apply    for each record, in order, once it has its version and position
+ *     commit   when all is written; `head` is the last position then
+ *     end      when the transaction has ended in any way, if it was begun
+ *
+ * A failure of `apply` refuses the member, with its status and error, and takes
+ * back what was written for it and nothing else. A failure of `begin` or
+ * `commit` refuses the group as a failed write does; but STELE_CONFLICT of
+ * `commit` says that a checkpoint was moved by somebody else: the transaction is run
+ * again, once. In these functions the front calls the backend's `transactions`.
+ */
+struct stele_companion {
+    stele_status (*begin)(struct stele_companion *companion, uint64_t head, stele_error **error);
+    stele_status (*apply)(struct stele_companion *companion, const struct stele_record *record, stele_error **error);
+    stele_status (*commit)(struct stele_companion *companion, uint64_t head, stele_error **error);
+    void (*end)(struct stele_companion *companion, bool committed);
+};
+
 /* What every backend's handle begins with. */
 struct stele_backend {
     const struct stele_store_ops *ops;
     uint32_t idle_ms; /* set by `open`: nothing written for so long, `idle` is called; 0: never */
+    /* Set by the front, one thread at a time with append; NULL: none. Only where there are `transactions`. */
+    struct stele_companion *companion;
+};
+
+/*
+ * Write transactions that the front runs itself, and what it does inside one,
+ * its own or that of an append. All slots are required; one thread at a time
+ * with append.
+ */
+struct stele_store_transactions {
+    size_t size; /* of this struct */
+
+    stele_status (*begin)(struct stele_backend *backend, uint64_t *head, stele_error **error);
+    /* As durable as an append, with the same statuses; when it fails, the transaction is over. */
+    stele_status (*commit)(struct stele_backend *backend, stele_error **error);
+    /* `broken`: because a write has failed with STELE_IO, which counts as in an append. */
+    void (*roll_back)(struct stele_backend *backend, bool broken);
+
+    /* As `read` of the backend, of what the transaction sees. The visitor may write to the read models. */
+    stele_status (*read)(struct stele_backend *backend, const struct stele_scan *scan, stele_record_visit *visit,
+                         void *context, struct stele_scan_end *end, stele_error **error);
+    /* Where a checkpoint is; STELE_NO_CHECKPOINT if it is not there. STELE_CORRUPT if its row is damaged. */
+    stele_status (*position)(struct stele_backend *backend, const char *name, uint64_t *position, stele_error **error);
+    /* Move one, if it is at `expected`; else STELE_CONFLICT. */
+    stele_status (*move)(struct stele_backend *backend, const struct stele_checkpoint *checkpoint, uint64_t expected,
+                         stele_error **error);
 };
 
 /*
  * The functions of a backend. All may block. Except where said, each may be
  * called by any number of threads at once; the backend takes its own locks and
  * holds none while it calls a visitor that would keep a writer waiting.
- * Errors are those of the front's function; all slots are required, but for `idle` and `operations`.
+ * Errors are those of the front's function; all slots are required, but for `idle`, `operations` and `transactions`.
  */
 struct stele_store_ops {
     size_t size;        /* of this struct */
@@ -251,6 +299,9 @@ struct stele_store_ops {
 
     /* Copies, compaction, sizes, SQL. Optional: NULL, or a table whose slots are each optional. */
     const struct stele_store_operations *operations;
+
+    /* Transactions of the front, and a companion of appends. Optional: NULL if the backend has none. */
+    const struct stele_store_transactions *transactions;
 };
 
 /*

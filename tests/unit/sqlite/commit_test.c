@@ -229,7 +229,7 @@ static void A3_what_a_full_disk_refused_is_not_left_in_the_log(void **state)
 /* The same on a real file system, where this is permitted. */
 static void a_really_full_disk_refuses_and_goes_on_when_there_is_room(void **state)
 {
-    char filler[20000];
+    char filler[14000];
     stele_store *store = NULL;
     stele_error *error = NULL;
     unsigned held = 0;

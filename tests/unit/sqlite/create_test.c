@@ -35,7 +35,7 @@ static void D4_a_closed_new_store_is_one_file_of_its_owner(void **state)
     assert_int_equal(facts.st_mode & 07777, 0600);
     assert_int_equal(fixture_files(), 1);
     assert_int_equal(fixture_sql_number("PRAGMA application_id"), 0x5354454c);
-    assert_int_equal(fixture_sql_number("PRAGMA user_version"), 3);
+    assert_int_equal(fixture_sql_number("PRAGMA user_version"), 4);
     assert_int_equal(fixture_sql_number("PRAGMA page_size"), 4096);
 }
 

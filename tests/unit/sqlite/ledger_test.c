@@ -491,7 +491,7 @@ static void a_file_of_format_1_is_brought_up_when_it_is_opened_for_writing(void 
     assert_ok(save_snapshot(store, "account-7", 3, &error), error);
     assert_faults(store, 0, NULL);
     stele_store_close(store);
-    assert_int_equal(fixture_sql_number("PRAGMA user_version"), 3);
+    assert_int_equal(fixture_sql_number("PRAGMA user_version"), 4);
     store = fixture_open();
     assert_old_events(store);
     assert_ok(find(store, "c-1", &error), error);

@@ -70,4 +70,4 @@ tests_unit_sqlite_wait_test_LDADD = $(sqlite_test_ldadd)
 tests_unit_sqlite_wal_test_SOURCES = tests/unit/sqlite/wal_test.c
 tests_unit_sqlite_wal_test_LDADD = $(sqlite_test_ldadd)
 
-EXTRA_DIST += tests/fixtures/version-1.db tests/fixtures/version-2.db
+EXTRA_DIST += tests/fixtures/version-1.db tests/fixtures/version-2.db tests/fixtures/version-3.db

@@ -238,7 +238,7 @@ static void a_file_of_format_2_is_brought_up_when_it_is_opened_for_writing(void 
     assert_old_content(store);
     assert_ok(stele_checkpoint_write(store, "mailer", STELE_NO_CHECKPOINT, 4, &error), error);
     stele_store_close(store);
-    assert_int_equal(fixture_sql_number("PRAGMA user_version"), 3);
+    assert_int_equal(fixture_sql_number("PRAGMA user_version"), 4);
     assert_int_equal(fixture_sql_number("SELECT count(*) FROM snapshot"), 1);
     store = fixture_open();
     assert_old_content(store);

@@ -195,7 +195,7 @@ static void D9_a_newer_version_is_refused_with_both_numbers(void **state)
     (void)state;
     fixture_make(1);
     assert_int_equal(fixture_sql("PRAGMA user_version = 7"), SQLITE_OK);
-    assert_refused(STELE_TOO_NEW, "its format is 7, this library knows up to 3");
+    assert_refused(STELE_TOO_NEW, "its format is 7, this library knows up to 4");
 }
 
 static void D9_a_version_of_zero_is_foreign(void **state)
@@ -220,9 +220,102 @@ static void D9_anything_added_to_the_schema_is_foreign_and_named(void **state)
 {
     (void)state;
     assert_change_is_refused("CREATE TRIGGER evil AFTER INSERT ON event BEGIN SELECT 1; END", "evil");
-    assert_change_is_refused("CREATE TABLE extra(a)", "extra");
     assert_change_is_refused("CREATE VIEW peek AS SELECT * FROM event", "peek");
     assert_change_is_refused("CREATE INDEX slow ON event(time)", "slow");
+}
+
+static void assert_is_accepted(const char *sql)
+{
+    stele_store *store;
+
+    fixture_make(2);
+    assert_int_equal(fixture_sql(sql), SQLITE_OK);
+    store = fixture_open();
+    fixture_fill(store, 3, 3);
+    fixture_assert_holds(store, 3);
+    stele_store_close(store);
+    stele_store_close(fixture_open_with(STELE_OPEN_READ_ONLY, NULL));
+    support_temp_dir_remove();
+}
+
+static void D9_plain_tables_of_views_are_no_strangers(void **state)
+{
+    static const char *const plain[] = {
+        "CREATE TABLE balance(account TEXT NOT NULL PRIMARY KEY, amount INTEGER NOT NULL DEFAULT 0) STRICT",
+        "CREATE TABLE \"some day's\"([a] VARCHAR(10), `b as c` DECIMAL(10, 2), UNIQUE([a], `b as c`)); "
+        "CREATE INDEX \"x.y\" ON \"some day's\"(a COLLATE NOCASE DESC)",
+        "CREATE TABLE a(x CHECK (x > 0 AND (x IN (1, 2) OR NOT (x = 3)))) -- abs(x)",
+        "CREATE TABLE a(x /* AS */ DEFAULT (1 + (2)), y DEFAULT 'f(g(h(AS)))', z DEFAULT CURRENT_TIMESTAMP)",
+        "CREATE TABLE a(x PRIMARY KEY, y REFERENCES a(x)); CREATE UNIQUE INDEX b ON a(y) WHERE y > 1",
+        "CREATE TABLE a(x); CREATE TABLE b AS SELECT x FROM a; CREATE TABLE stele_projection(name TEXT)",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
+        assert_is_accepted(plain[i]);
+}
+
+static void D9_tables_that_compute_or_have_our_names_are_foreign(void **state)
+{
+    static const struct {
+        const char *sql, *word;
+    } refused[] = {
+        {"CREATE TABLE a(x, y AS (x + 1))", "a, which computes a column"},
+        {"CREATE TABLE a(x, y GENERATED ALWAYS AS (x) STORED)", "computes a column"},
+        {"CREATE TABLE a(x CHECK (abs(x) > 1))", "calls a function"},
+        {"CREATE TABLE a(x, CHECK (x > 1 AND \"abs\" (x) > 1))", "calls a function"},
+        {"CREATE TABLE a(x DEFAULT (random()))", "calls a function"},
+        {"CREATE TABLE a(x); CREATE INDEX b ON a(abs(x))", "b, which is of expressions"},
+        {"CREATE TABLE a(x); CREATE INDEX b ON a(x) WHERE abs(x) > 1", "is of expressions"},
+        {"CREATE VIRTUAL TABLE a USING fts5(x)", "no ordinary table"},
+        {"CREATE TABLE stele_new(x)", "stele_new, which has a name of the store's own"},
+        {"CREATE TABLE Stele_Projection(x)", "name of the store's own"},
+        {"CREATE TABLE events(x)", "name of the store's own"},
+        {"CREATE TABLE a(x INTEGER PRIMARY KEY AUTOINCREMENT)", "sqlite_sequence"},
+        {"CREATE TABLE a(x); CREATE TRIGGER b AFTER INSERT ON a BEGIN SELECT 1; END", "b, which is no table"},
+        {"CREATE TABLE a(x); CREATE VIEW b AS SELECT x FROM a", "b, which is no table"},
+        {"CREATE INDEX b ON stele_view(version)", "name of the store's own"},
+        {"ANALYZE", "sqlite_stat"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
+        assert_change_is_refused(refused[i].sql, refused[i].word);
+}
+
+static void D9_files_of_the_formats_before_have_no_further_tables(void **state)
+{
+    static const char *const names[] = {"version-1.db", "version-2.db", "version-3.db"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        fixture_place(names[i]);
+        assert_int_equal(fixture_sql("CREATE TABLE balance(amount)"), SQLITE_OK);
+        assert_refused(STELE_FOREIGN, "something else in it: balance");
+        support_temp_dir_remove();
+    }
+}
+
+static void a_file_of_format_3_is_brought_up_with_its_checkpoint(void **state)
+{
+    stele_store *store;
+    uint64_t position = 0;
+    stele_error *error = NULL;
+
+    (void)state;
+    fixture_place("version-3.db");
+    assert_int_equal(fixture_sql_number("PRAGMA user_version"), 3);
+    store = fixture_open_with(STELE_OPEN_READ_ONLY, NULL);
+    assert_ok(stele_checkpoint_read(store, "mailer", &position, &error), error);
+    assert_int_equal(position, 4);
+    stele_store_close(store);
+    assert_int_equal(fixture_sql_number("PRAGMA user_version"), 3);
+    store = fixture_open();
+    assert_ok(stele_checkpoint_read(store, "mailer", &position, &error), error);
+    assert_int_equal(position, 4);
+    assert_ok(stele_verify(store, NULL, NULL, &error), error);
+    stele_store_close(store);
+    assert_int_equal(fixture_sql_number("PRAGMA user_version"), 4);
 }
 
 static void D9_anything_taken_from_the_schema_is_foreign(void **state)
@@ -643,6 +736,10 @@ int main(void)
         support_test(D9_a_newer_version_is_refused_with_both_numbers),
         support_test(D9_a_version_of_zero_is_foreign),
         support_test(D9_anything_added_to_the_schema_is_foreign_and_named),
+        support_test(D9_plain_tables_of_views_are_no_strangers),
+        support_test(D9_tables_that_compute_or_have_our_names_are_foreign),
+        support_test(D9_files_of_the_formats_before_have_no_further_tables),
+        support_test(a_file_of_format_3_is_brought_up_with_its_checkpoint),
         support_test(D9_anything_taken_from_the_schema_is_foreign),
         support_test(D9_a_store_out_of_wal_mode_is_foreign),
         support_test(D9_a_rollback_journal_beside_it_is_refused_and_not_played_back),

@@ -49,7 +49,7 @@ static const struct sqlite_object wrong[] = {
     {"table", "note", "note", "CREATE TABLE note(id INTEGER PRIMARY KEY)"},
 };
 
-/* A connection to a store of version 3, to which the schemas below have one step more. */
+/* A connection to a store of version 4, to which the schemas below have one step more. */
 static struct sqlite_connection *connect_to_old(stele_store **store)
 {
     fixture_make(4);
@@ -62,8 +62,9 @@ static void an_older_file_is_brought_up_by_the_steps_it_lacks(void **state)
     const struct sqlite_schema_step steps[] = {stele__sqlite_schema.steps[0],
                                                stele__sqlite_schema.steps[1],
                                                stele__sqlite_schema.steps[2],
-                                               {more, 1, "PRAGMA user_version = 4"}};
-    const struct sqlite_schema schema = {steps, 4};
+                                               stele__sqlite_schema.steps[3],
+                                               {more, 1, "PRAGMA user_version = 5"}};
+    const struct sqlite_schema schema = {steps, 5};
     stele_store *store;
     struct sqlite_connection *connection = connect_to_old(&store);
     stele_error *error = NULL;
@@ -71,10 +72,10 @@ static void an_older_file_is_brought_up_by_the_steps_it_lacks(void **state)
 
     (void)state;
     assert_ok(stele__sqlite_schema_check(connection, &schema, &version, &error), error);
-    assert_int_equal(version, 3);
+    assert_int_equal(version, 4);
     assert_ok(stele__sqlite_schema_upgrade(connection, &schema, &error), error);
     assert_ok(stele__sqlite_schema_check(connection, &schema, &version, &error), error);
-    assert_int_equal(version, 4);
+    assert_int_equal(version, 5);
     /* Once more changes nothing. */
     assert_ok(stele__sqlite_schema_upgrade(connection, &schema, &error), error);
     /* To the library of today it is too new now. */
@@ -88,8 +89,9 @@ static void a_step_that_fails_leaves_the_older_version(void **state)
     const struct sqlite_schema_step steps[] = {stele__sqlite_schema.steps[0],
                                                stele__sqlite_schema.steps[1],
                                                stele__sqlite_schema.steps[2],
-                                               {wrong, 2, "PRAGMA user_version = 4"}};
-    const struct sqlite_schema schema = {steps, 4};
+                                               stele__sqlite_schema.steps[3],
+                                               {wrong, 2, "PRAGMA user_version = 5"}};
+    const struct sqlite_schema schema = {steps, 5};
     stele_store *store;
     struct sqlite_connection *connection = connect_to_old(&store);
     stele_error *error = NULL;
@@ -102,7 +104,7 @@ static void a_step_that_fails_leaves_the_older_version(void **state)
     error = NULL;
     assert_int_equal(sqlite3_get_autocommit(connection->db), 1);
     assert_ok(stele__sqlite_schema_check(connection, &schema, &version, &error), error);
-    assert_int_equal(version, 3);
+    assert_int_equal(version, 4);
     stele_store_close(store);
     store = fixture_open();
     fixture_assert_holds(store, 4);
