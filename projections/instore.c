@@ -156,7 +156,7 @@ stele_status stele__views_in_store(stele_store *store, stele_views **out, stele_
     return status == STELE_OK ? open_handle(store, false, out, error) : status;
 }
 
-stele_status stele__views_of_store(stele_store *store, stele_views **out, stele_error **error)
+stele_status stele_views_of_store(stele_store *store, stele_views **out, stele_error **error)
 {
     stele_status status = stele__store_check(store, error);
 

@@ -25,9 +25,6 @@
  * STELE_READ_ONLY for a store opened for reading; STELE_NO_MEMORY; STELE_INVALID if the backend has no room for views.
  */
 stele_status stele__views_in_store(stele_store *store, stele_views **out, stele_error **error);
-/* A handle that reads them, beside everybody else; closed before the store, too. In memory it waits for appends, and
- * inside a transaction of its thread it sees what that has written. */
-stele_status stele__views_of_store(stele_store *store, stele_views **out, stele_error **error);
 
 /*
  * What takes part in each append of this handle. Members are set by who embeds it. Its checkpoint, under `name`, is

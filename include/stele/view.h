@@ -98,6 +98,12 @@ struct stele_views_options {
  */
 STELE_API stele_status stele_views_open(const char *path, const struct stele_views_options *options, stele_views **out,
                                         stele_error **error);
+/*
+ * The same for the views in a store itself (projections IN_STORE, stele/projection.h), to be read: a handle beside everybody
+ * else, closed before the store. In a store in memory it waits for appends, and inside a transaction of its thread it sees
+ * what that has written. STELE_INVALID if the backend has no room for views.
+ */
+STELE_API stele_status stele_views_of_store(stele_store *store, stele_views **out, stele_error **error);
 /* Close; what was begun is rolled back. NULL is allowed. */
 STELE_API void stele_views_close(stele_views *views);
 

@@ -46,7 +46,7 @@ static int64_t counted(stele_store *store, const char *stream)
     stele_error *error = NULL;
     int64_t events;
 
-    assert_ok(stele__views_of_store(store, &views, &error), error);
+    assert_ok(stele_views_of_store(store, &views, &error), error);
     events = row_of(views, stream).events;
     stele_views_close(views);
     return events;
@@ -509,7 +509,7 @@ static void C3_a_handle_that_reads_does_not_write(void **state)
     stele_error *error = NULL;
 
     (void)state;
-    assert_ok(stele__views_of_store(store, &views, &error), error);
+    assert_ok(stele_views_of_store(store, &views, &error), error);
     assert_status(STELE_READ_ONLY, stele_view_create(views, &tally_row_view, &error), error);
     assert_status(STELE_READ_ONLY, stele_view_upsert(views, &tally_row_view, &row, &error), error);
     assert_status(STELE_READ_ONLY, stele_views_begin(views, &error), error);

@@ -148,7 +148,7 @@ static void check_rows(stele_store *store, const struct fold *fold, char why[TAL
     struct comparison comparison = {fold, 0, why};
     stele_views *views = NULL;
     stele_error *error = NULL;
-    stele_status status = stele__views_of_store(store, &views, &error);
+    stele_status status = stele_views_of_store(store, &views, &error);
 
     if (status == STELE_OK)
         status = tally_row_visit(views, NULL, compare, &comparison, &error);
