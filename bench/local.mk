@@ -40,6 +40,15 @@ bench_programs += bench/projections
 bench_projections_SOURCES = bench/projections.c bench/readings.c bench/readings.h $(bench_common)
 bench_projections_LDADD = libstele.la
 
+bench_programs += bench/replay
+bench_replay_SOURCES = bench/replay.c bench/readings.c bench/readings.h $(bench_common)
+bench_replay_LDADD = libstele.la
+
+# Reaches into the store for its parts.
+bench_programs += bench/inline
+bench_inline_SOURCES = bench/inline.c $(bench_bare) $(bench_common)
+bench_inline_LDADD = $(core_ldadd)
+
 bench_programs += bench/views
 bench_views_SOURCES = bench/views.c $(bench_common)
 bench_views_LDADD = libstele.la $(SQLITE_LIBS)

@@ -51,14 +51,19 @@
  *     }
  *     @end
  *
- * All kinds but IN_STORE are subscriptions (stele/subscription.h): they catch
+ * All kinds but IN_STORE are subscriptions (stele/subscription.h), named "NAME:VERSION": they catch
  * up, go live, try again, park or stop, each by itself.
  *
  * The version says which shape and meaning the read model has. When a projection
  * is added whose stored version is another, the new one is built *beside* the
  * old, which is there to be read until the new one has come to the head of the log:
  * then they are swapped in one transaction. The old one is kept until the next
- * swap, and can be had back: stele_projections_rollback().
+ * swap, and can be had back: stele_projections_rollback(). That is IN_FILE; IN_STORE is
+ * built anew in one transaction, and OUT begins again, knowing what is a replay.
+ *
+ * Functions of projections IN_STORE are called by whoever appends, in the transaction,
+ * while nobody else appends; those IN_FILE with the store's own file, too. Functions IN_MEMORY are called while the model is
+ * held (stele_projections_hold()). They must not append to the store, nor wait for anything.
  *
  * An object of this kind is thread-safe, but for being freed.
  */
@@ -144,7 +149,8 @@ struct stele_projection {
     const char *category;                  /* streams whose names begin with this; NULL: all */
     const struct stele_view *const *views; /* made when there; NULL at the end; of no other projection */
 
-    /* Of IN_MEMORY: bring the model back to the beginning. Called before the first event, each time it is folded. */
+    /* Of IN_MEMORY: bring the model back to the beginning. Called before the first event, each time it is folded. What its
+     * functions have done is not taken back: one that fails must have changed nothing. */
     void (*reset)(void *model);
 
     enum stele_start start; /* of OUT: FIRST or NOW; all others fold the whole log */
@@ -175,7 +181,7 @@ STELE_API void stele_projections_free(stele_projections *projections);
  * Add a projection, and start it. `model` is for IN_MEMORY and OUT; NULL for
  * the others. One that is IN_STORE catches up before this returns; the others while they run. STELE_INVALID
  * names what is wrong with it: its name or one that is taken, a type twice, views where there are none; a
- * read model changed by hand so that it does not fit; STELE_CONFLICT if another process runs it, or the
+ * read model changed by hand so that it does not fit; STELE_CONFLICT if the
  * read model is ahead of the log (a restored backup), with "position" and "head"; as
  * stele_views_open(), stele_view_create() and stele_subscription_start().
  */
@@ -206,14 +212,24 @@ STELE_API stele_status stele_projections_wait(stele_projections *projections, co
 
 /*
  * Send a command of an aggregate and wait until the projections named have seen
- * its events: stele_request() and stele_projections_wait() in one, within one time. STELE_LATE: the
- * command was accepted, and `*reply` (may be NULL) is there, but a view is late; do not send it again.
- * Any other failure of waiting is reported in the same way, as what it is; `*reply` tells.
+ * its events: stele_request() and stele_projections_wait() in one, within one time (that of the
+ * options, or the bus). STELE_LATE: the command was accepted, and `*reply` (may be NULL) is there, but a view is late; do
+ * not send it again. Any other failure of waiting is reported in the same way, as what it is: `*reply`, NULL before the
+ * call, tells. A reply that is no stele_accepted is waited for as if its events were the last ones of the log.
  */
 STELE_API stele_status stele_projections_request(stele_projections *projections, const char *const *names,
                                                  stele_bus *bus, const stele_message *command,
                                                  const struct stele_send_options *options, stele_message **reply,
                                                  stele_error **error);
+
+/*
+ * A model IN_MEMORY as it was: reset, and folded up to `until` in the caller's thread. Of that query the members that say
+ * where to end (`until`, `until_time`) and of which streams (`stream`, `category`; with neither, the projection's) are used,
+ * others are STELE_INVALID; NULL is all. No projections need to run. The first failure of a function ends it, and is returned:
+ * the model is then what it was before that event. Errors as stele_read().
+ */
+STELE_API stele_status stele_project_until(stele_store *store, const struct stele_projection *projection, void *model,
+                                           const struct stele_query *until, stele_error **error);
 
 /* --- Health --------------------------------------------------------------------------- */
 
@@ -236,17 +252,19 @@ STELE_API stele_subscription *stele_projections_subscription(stele_projections *
 /* --- Building anew ----------------------------------------------------------------------- */
 
 /*
- * Build a projection anew from the log. What is there serves until the new one has come to the
- * head, and is swapped then; the call returns at once, and stele_projections_wait() waits for
- * it. IN_MEMORY is reset and folded under its lock; IN_STORE is built
- * within one transaction, while which nothing is appended. STELE_INVALID for OUT, and while one is being built.
+ * Build a projection anew from the log. What is there serves, as it is, until the new one has come to the
+ * head of this moment, and is swapped then; the call returns at once, and stele_projections_wait() waits for
+ * it. IN_MEMORY is held, reset, and let go when it is there (or paused, or failing); IN_STORE is built
+ * within one transaction before this returns, while which nothing is appended. STELE_INVALID for OUT, and while one is
+ * being built.
  */
 STELE_API stele_status stele_projections_rebuild(stele_projections *projections, const char *name, stele_error **error);
 
 /*
  * Put the version before the last swap back, with its position: it is what is read then, and the
- * projection has failed until it is added again in that version. A second call undoes the first. STELE_NOT_FOUND if
- * none is kept; STELE_INVALID for kinds without views.
+ * projection, if that is of another version, has failed until it is added again in that one (or until a second call, which
+ * undoes the first, and stele_subscription_resume()). STELE_NOT_FOUND if
+ * none is kept (in a store in memory: ever); STELE_INVALID for all but IN_FILE, and while one is being built.
  */
 STELE_API stele_status stele_projections_rollback(stele_projections *projections, const char *name,
                                                   stele_error **error);

@@ -14,9 +14,9 @@ c_files include lib stores projections tools examples | code_of_files >"$scratch
 awk -F: '
     function storey_of_public(header) {
         if (header ~ /^stele\/(base|clock|error|limits|log|memory|uuid)\.h$/) return 1
-        if (header ~ /^stele\/(spi\/(store|operations)|store|operations|hooks|types)\.h$/) return 3
+        if (header ~ /^stele\/(spi\/(store|operations)|store|subscription|operations|hooks|types)\.h$/) return 3
         if (header ~ /^stele\/(aggregate|repository|bus|intercept|observe|deadletters|channel)\.h$/) return 4
-        if (header == "stele/view.h") return 5
+        if (header ~ /^stele\/(view|projection|model)\.h$/) return 5
         if (header == "stele/app.h") return 6
         if (header == "stele.h") return 7
         return 2
@@ -94,8 +94,8 @@ only "$(include 'uuid/uuid\.h')" 'include/|lib/|stores/|projections/|tools/|exam
 only "$(include 'msgpack[./]')" 'include/|lib/|stores/|projections/|tools/|examples/' 'lib/message/codec_msgpack\.c' 'only codec_msgpack.c sees msgpack'
 only "$(include 'sqlite3\.h')" 'include/|lib/|stores/|projections/|tools/|examples/' '(stores/sqlite|projections)/[a-z_]*\.[ch]' 'only stores/sqlite and projections see SQLite'
 only "$(include 'jansson\.h')" 'include/|lib/|stores/|projections/|tools/|examples/' 'lib/message/[a-z_]*\.[ch]' 'only lib/message sees jansson'
-only "$(include 'pthread\.h|threads\.h')" 'include/|lib/|stores/|projections/|tools/|examples/' '((lib/base|lib/runtime|lib/bus|lib/app|lib/store|stores/[a-z]*)/[a-z_]*\.[ch]|lib/aggregate/cache\.[ch])' \
-    'threads meet in lib/base, lib/runtime, lib/store, the backends, the bus and the cache of aggregates'
+only "$(include 'pthread\.h|threads\.h')" 'include/|lib/|stores/|projections/|tools/|examples/' '((lib/base|lib/runtime|lib/bus|lib/app|lib/store|stores/[a-z]*|projections)/[a-z_]*\.[ch]|lib/aggregate/cache\.[ch])' \
+    'threads meet in lib/base, lib/runtime, lib/store, the backends, the bus, the projections and the cache of aggregates'
 only "$(call 'pthread_create')" 'lib/|stores/|projections/' '(lib/runtime|lib/store|stores/[a-z]*)/[a-z_]*\.[ch]' 'threads begin in lib/runtime and under the store'
 
 echo "$(cut -d: -f1 "$scratch/code" | sort -u | wc -l) files"

@@ -15,3 +15,13 @@ tests_unit_projections_marks_test_LDADD = $(test_ldadd) $(SQLITE_LIBS)
 test_programs += tests/unit/projections/swap_test
 tests_unit_projections_swap_test_SOURCES = tests/unit/projections/swap_test.c
 tests_unit_projections_swap_test_LDADD = $(test_ldadd) $(SQLITE_LIBS)
+
+projection_stage = tests/unit/projections/stage.c tests/unit/projections/stage.h
+
+test_programs += tests/unit/projections/memory_test
+tests_unit_projections_memory_test_SOURCES = tests/unit/projections/memory_test.c $(projection_stage)
+tests_unit_projections_memory_test_LDADD = $(test_ldadd)
+
+test_programs += tests/unit/projections/file_test
+tests_unit_projections_file_test_SOURCES = tests/unit/projections/file_test.c $(projection_stage)
+tests_unit_projections_file_test_LDADD = $(test_ldadd) $(SQLITE_LIBS)
