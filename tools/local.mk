@@ -35,6 +35,7 @@ tools_stele_stele_SOURCES = \
 	tools/stele/sql.c \
 	tools/stele/stats.c \
 	tools/stele/streams.c \
+	tools/stele/subscriptions.c \
 	tools/stele/table.c \
 	tools/stele/table.h \
 	tools/stele/tool.c \

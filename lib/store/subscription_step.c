@@ -94,6 +94,12 @@ void stele__subscription_note_error(stele_subscription *subscription, stele_stat
     pthread_mutex_unlock(&subscription->mutex);
 }
 
+/* What went wrong, also where nobody has said so. */
+static const char *text_of(stele_status status, const stele_error *why)
+{
+    return why ? stele_error_message(why) : stele_status_text(status);
+}
+
 /* Record a state that outlives the process, if the store can be written. */
 static void record(stele_subscription *subscription, const struct stele__subscribed_state *state)
 {
@@ -149,7 +155,7 @@ static void retry_in(stele_subscription *subscription, int64_t pause)
 /* What is no event's fault; takes the error. Always false. */
 static bool meet_surroundings(stele_subscription *subscription, stele_status status, stele_error *why)
 {
-    const char *text = stele_error_message(why);
+    const char *text = text_of(status, why);
     struct stele__verdict verdict;
 
     subscription->faults++;
@@ -336,7 +342,7 @@ static bool note_unsaved(stele_subscription *subscription, int64_t now, stele_st
 
     if (subscription->keeps_position || is_lost)
         return meet_surroundings(subscription, status, why);
-    stele__subscription_note_error(subscription, status, stele_error_message(why), subscription->position);
+    stele__subscription_note_error(subscription, status, text_of(status, why), subscription->position);
     STELE__LOG(STELE_LOG_WARNING, "a checkpoint cannot be written", {"subscription", subscription->subscriber->name},
                {"why", stele_error_message(why)});
     stele_error_free(why);
@@ -537,8 +543,7 @@ static void judge(stele_subscription *subscription, const struct stele__batch *b
     /* Where nothing can be written down, nothing can be left behind. */
     if (poison->verdict.end == STELE__END_PARK && subscription->store->read_only)
         poison->verdict.end = STELE__END_STOP;
-    snprintf(poison->text, sizeof(poison->text), "%s",
-             batch->why ? stele_error_message(batch->why) : stele_status_text(batch->status));
+    snprintf(poison->text, sizeof(poison->text), "%s", text_of(batch->status, batch->why));
     stele__subscription_note_error(subscription, batch->status, poison->text, batch->failed_at);
 }
 

@@ -9,6 +9,7 @@ test_programs += \
 	tests/integration/cli_operations_test \
 	tests/integration/cli_read_test \
 	tests/integration/cli_schema_test \
+	tests/integration/cli_subscriptions_test \
 	tests/integration/cli_terminal_test
 test_scripts += \
 	tests/integration/cli_completion.sh \
@@ -32,6 +33,9 @@ tests_integration_cli_read_test_SOURCES = tests/integration/cli_read_test.c $(cl
 tests_integration_cli_read_test_LDADD = $(test_ldadd)
 tests_integration_cli_schema_test_SOURCES = tests/integration/cli_schema_test.c $(cli_test_support)
 tests_integration_cli_schema_test_LDADD = $(test_ldadd)
+tests_integration_cli_subscriptions_test_SOURCES = tests/integration/cli_subscriptions_test.c \
+	tests/unit/store/subscription_stage.h $(cli_test_support)
+tests_integration_cli_subscriptions_test_LDADD = $(test_ldadd)
 tests_integration_cli_terminal_test_SOURCES = tests/integration/cli_terminal_test.c $(cli_test_support)
 tests_integration_cli_terminal_test_LDADD = $(test_ldadd)
 EXTRA_DIST += \

@@ -8,7 +8,7 @@ _stele_streams() {
 
 _stele() {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-    local commands='append read log streams show export import stats schema verify backup restore compact upgrade dead trace sql version help'
+    local commands='append read log streams show export import stats schema verify backup restore compact upgrade dead subscriptions trace sql version help'
     local common='--help --usage --version'
     local reading='--after --limit --reverse --type --until --json'
     COMPREPLY=()
@@ -40,7 +40,7 @@ _stele() {
         streams) options+=' --after --category --limit --reverse --json' ;;
         show) options+=' --id --json' ;;
         import) options+=' --stream --skip-bad --batch-size' ;;
-        stats | schema) options+=' --json' ;;
+        stats | schema | subscriptions) options+=' --json' ;;
         verify) options+=' --expect-head --json' ;;
         backup | restore) options+=' --force --json' ;;
         dead) options+=' --route --id --code --limit --requeued --all --json' ;;

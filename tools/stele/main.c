@@ -32,6 +32,7 @@ static const struct tool_command commands[] = {
     {"compact", "DB", "Rebuild the file without free space", command_compact},
     {"upgrade", "DB", "Bring the file to the newest format", command_upgrade},
     {"dead", "DB ACTION", "List dead letters, requeue or drop them", command_dead},
+    {"subscriptions", "DB", "Show how far each subscription has come", command_subscriptions},
     {"trace", "DB CORRELATION", "Show which event caused which", command_trace},
     {"sql", "DB SQL", "Ask a question in SQL", command_sql},
     {"version", "", "Show the version", command_version},
