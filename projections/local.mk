@@ -3,6 +3,8 @@
 libstele_core_la_SOURCES += \
 	projections/building.c \
 	projections/building.h \
+	projections/confine.c \
+	projections/confine.h \
 	projections/cursor.c \
 	projections/infile.c \
 	projections/inline.c \
@@ -12,6 +14,13 @@ libstele_core_la_SOURCES += \
 	projections/marks.c \
 	projections/marks.h \
 	projections/memory.c \
+	projections/model.h \
+	projections/model_follow.c \
+	projections/model_read.c \
+	projections/model_run.c \
+	projections/model_run.h \
+	projections/model_try.c \
+	projections/model_types.c \
 	projections/out.c \
 	projections/projecting.c \
 	projections/projecting.h \
@@ -20,6 +29,8 @@ libstele_core_la_SOURCES += \
 	projections/projections.h \
 	projections/query.c \
 	projections/row.c \
+	projections/sql_text.c \
+	projections/sql_text.h \
 	projections/swap.c \
 	projections/swap.h \
 	projections/tables.c \

@@ -25,3 +25,16 @@ tests_unit_projections_memory_test_LDADD = $(test_ldadd)
 test_programs += tests/unit/projections/file_test
 tests_unit_projections_file_test_SOURCES = tests/unit/projections/file_test.c $(projection_stage)
 tests_unit_projections_file_test_LDADD = $(test_ldadd) $(SQLITE_LIBS)
+
+test_programs += tests/unit/projections/model_read_test
+tests_unit_projections_model_read_test_SOURCES = tests/unit/projections/model_read_test.c
+tests_unit_projections_model_read_test_LDADD = $(test_ldadd)
+
+test_programs += tests/unit/projections/model_test
+tests_unit_projections_model_test_SOURCES = tests/unit/projections/model_test.c tests/unit/projections/model_stage.h
+tests_unit_projections_model_test_LDADD = $(test_ldadd) $(SQLITE_LIBS)
+
+test_programs += tests/unit/projections/model_follow_test
+tests_unit_projections_model_follow_test_SOURCES = \
+	tests/unit/projections/model_follow_test.c tests/unit/projections/model_stage.h
+tests_unit_projections_model_follow_test_LDADD = $(test_ldadd) $(SQLITE_LIBS)
