@@ -315,7 +315,7 @@ stele_status stele_subscription_start(stele_store *store, stele_runtime *runtime
     }
     stele__store_hold(store);
     *out = subscription;
-    stele__tail_wake(&subscription->tail);
+    stele__tail_go(&subscription->tail);
     return STELE_OK;
 }
 

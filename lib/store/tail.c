@@ -2,6 +2,9 @@
  * Waking a reader of the log: a task that is posted once however often it is
  * woken, one timer, and an end that waits for both.
  *
+ *     new ── go
+ *             │
+ *             ▼
  *     idle ── wake ──► posted ──► running ──► idle
  *                        ▲           │ wake
  *                        └─ again ◄──┘
@@ -15,7 +18,7 @@
 #include "base/log.h"
 #include "store/store.h"
 
-enum task_state { TASK_IDLE, TASK_POSTED, TASK_RUNNING, TASK_AGAIN, TASK_ENDED };
+enum task_state { TASK_NEW, TASK_IDLE, TASK_POSTED, TASK_RUNNING, TASK_AGAIN, TASK_ENDED };
 
 /* --- Waking ------------------------------------------------------------------------------- */
 
@@ -144,7 +147,7 @@ stele_status stele__tail_init(struct stele__tail *tail, stele_store *store, stel
     tail->listener.committed = committed;
     tail->task = (struct stele__task){.name = name, .priority = STELE__PRIORITY_DEFAULT, .run = run};
     tail->timer = (struct stele__timer){.name = name, .fire = fire};
-    atomic_init(&tail->state, TASK_IDLE);
+    atomic_init(&tail->state, TASK_NEW);
     atomic_init(&tail->head, 0);
     atomic_init(&tail->is_stopping, false);
     tail->is_watching = tail->timer_waits = false;
@@ -182,6 +185,12 @@ stele_status stele__tail_start(struct stele__tail *tail, stele_error **error)
     return status;
 }
 
+void stele__tail_go(struct stele__tail *tail)
+{
+    atomic_store(&tail->state, TASK_IDLE);
+    stele__tail_wake(tail);
+}
+
 void stele__tail_stop(struct stele__tail *tail)
 {
     bool was_stopping;
@@ -207,15 +216,18 @@ static void wait_for(struct stele__tail *tail, struct stele__signal *signal)
 
 void stele__tail_end(struct stele__tail *tail)
 {
-    int state = TASK_IDLE;
+    int state = TASK_NEW;
     bool is_firing;
 
     stele__tail_stop(tail);
+    if (atomic_compare_exchange_strong(&tail->state, &state, TASK_ENDED))
+        return;
     pthread_mutex_lock(&tail->mutex);
     is_firing = tail->timer_waits;
     pthread_mutex_unlock(&tail->mutex);
     if (is_firing)
         wait_for(tail, &tail->fired);
+    state = TASK_IDLE;
     if (atomic_compare_exchange_strong(&tail->state, &state, TASK_ENDED) || state == TASK_ENDED)
         return;
     /* What was posted to a runtime that is stopped does not run; what runs still, is waited for. */

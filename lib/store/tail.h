@@ -45,9 +45,11 @@ stele_status stele__tail_init(struct stele__tail *tail, stele_store *store, stel
 /* Of one that was not started, or was ended. */
 void stele__tail_fini(struct stele__tail *tail);
 
-/* Find the head, and be woken from now on; not yet, but by the next commit or call. Errors as stele_wait(), and STELE_IO
- * when there is no thread for the watch. */
+/* Find the head, and listen; no step begins before stele__tail_go(). Errors as stele_wait(), and STELE_IO when there is no
+ * thread for the watch. */
 stele_status stele__tail_start(struct stele__tail *tail, stele_error **error);
+/* Let steps begin, and the first one at once. */
+void stele__tail_go(struct stele__tail *tail);
 /* Stop, without waiting: a step that is running goes on, and none begins any more. May be called twice. */
 void stele__tail_stop(struct stele__tail *tail);
 /* Stop, and wait until neither step nor timer runs or will run. Not in a step. */
