@@ -7,6 +7,7 @@ crash_tests = \
 	tests/crash/fault_test \
 	tests/crash/flip_test \
 	tests/crash/kill_test \
+	tests/crash/part_test \
 	tests/crash/power_test \
 	tests/crash/race_test
 
@@ -47,6 +48,8 @@ tests_crash_flip_test_SOURCES = tests/crash/flip_test.c
 tests_crash_flip_test_LDADD = $(crash_test_ldadd)
 tests_crash_kill_test_SOURCES = tests/crash/kill_test.c
 tests_crash_kill_test_LDADD = $(crash_test_ldadd)
+tests_crash_part_test_SOURCES = tests/crash/part_test.c $(test_tally)
+tests_crash_part_test_LDADD = $(crash_test_ldadd)
 tests_crash_power_test_SOURCES = tests/crash/power_test.c
 tests_crash_power_test_LDADD = $(crash_test_ldadd)
 tests_crash_race_test_SOURCES = tests/crash/race_test.c

@@ -13,6 +13,7 @@ sqlite_tests = \
 	tests/unit/sqlite/idle_test \
 	tests/unit/sqlite/mark_test \
 	tests/unit/sqlite/open_test \
+	tests/unit/sqlite/part_test \
 	tests/unit/sqlite/process_test \
 	tests/unit/sqlite/read_test \
 	tests/unit/sqlite/schema_test \
@@ -57,6 +58,8 @@ tests_unit_sqlite_mark_test_SOURCES = tests/unit/sqlite/mark_test.c
 tests_unit_sqlite_mark_test_LDADD = $(sqlite_test_ldadd)
 tests_unit_sqlite_open_test_SOURCES = tests/unit/sqlite/open_test.c
 tests_unit_sqlite_open_test_LDADD = $(sqlite_test_ldadd)
+tests_unit_sqlite_part_test_SOURCES = tests/unit/sqlite/part_test.c $(test_tally)
+tests_unit_sqlite_part_test_LDADD = $(sqlite_test_ldadd)
 tests_unit_sqlite_process_test_SOURCES = tests/unit/sqlite/process_test.c
 tests_unit_sqlite_process_test_LDADD = $(sqlite_test_ldadd)
 tests_unit_sqlite_read_test_SOURCES = tests/unit/sqlite/read_test.c
