@@ -66,6 +66,8 @@ static const char *misfit(const struct stele_route *table)
         return "a member is not of its enumeration";
     if (!table->handle)
         return "it has no handler";
+    if (table->replies && table->replies->kind != STELE_REPLY)
+        return "the type it replies with is no reply";
     if ((table->where.field != NULL) != (table->where.equals != NULL))
         return "a condition has a field and a value";
     if (is_inline && (table->partition || table->capacity || table->priority || table->overflow != STELE_BLOCK))

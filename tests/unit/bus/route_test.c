@@ -231,6 +231,21 @@ static void routes_that_make_no_sense_are_errors(void **state)
     assert_refused(&dropping, "partition");
 }
 
+static void KHO02_what_a_route_replies_with_is_a_reply(void **state)
+{
+    static const struct stele_route event = {
+        .name = "r", .type = &ask_type, .handle = fixture_record, .replies = &note_type};
+    static const struct stele_route command = {
+        .name = "r", .type = &ask_type, .handle = fixture_record, .replies = &put_type};
+    static const struct stele_route reply = {
+        .name = "r", .type = &ask_type, .handle = fixture_record, .replies = &told_type};
+
+    (void)state;
+    assert_refused(&event, "route r: the type it replies with is no reply");
+    assert_refused(&command, "no reply");
+    fixture_add_as(&reply, "r");
+}
+
 static void what_a_type_cannot_be_called_no_route_is_on(void **state)
 {
     static const struct stele_route control = {.name = "r", .on = "a.b\n", .handle = fixture_record};
@@ -455,6 +470,7 @@ int main(void)
         fixture_test(FWK02_a_condition_compares_a_field_as_text),
         fixture_test(FWK03_a_route_without_interest_is_an_error),
         fixture_test(routes_that_make_no_sense_are_errors),
+        fixture_test(KHO02_what_a_route_replies_with_is_a_reply),
         fixture_test(what_a_type_cannot_be_called_no_route_is_on),
         fixture_test(a_route_removed_without_memory_is_stopped_and_freed_with_the_bus),
         fixture_test(a_name_is_taken_until_its_route_is_removed),
