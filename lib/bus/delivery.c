@@ -111,7 +111,7 @@ static void run_delivery(struct stele__delivery *delivery, bool was_held);
 /* Let the mailbox go on, unless it is paused or something is held. Under the bus's mutex. */
 static void go_on(struct stele__partition *partition)
 {
-    if (!partition->hold && !atomic_load(&partition->box->is_paused))
+    if (!partition->hold && !partition->is_recalled && !atomic_load(&partition->box->is_paused))
         stele__mailbox_resume(&partition->mailbox);
 }
 
@@ -130,6 +130,7 @@ static void run_held(struct stele__task *task)
         hold->is_due = true;
     else
         partition->hold = NULL;
+    partition->is_recalled = !is_paused;
     pthread_mutex_unlock(&bus->mutex);
     if (is_paused)
         return;
@@ -164,6 +165,7 @@ static bool hold_delivery(struct stele__delivery *delivery, const struct stele__
     is_held = !atomic_load(&partition->box->is_closed);
     if (is_held) {
         partition->hold = hold;
+        partition->is_recalled = false;
         stele__mailbox_pause(&partition->mailbox);
         if (!hold->is_suspended && !stele__timer_start(bus->runtime, &hold->timer, result->delay)) {
             partition->hold = NULL;
@@ -298,6 +300,7 @@ static void run_delivery(struct stele__delivery *delivery, bool was_held)
     settle(delivery, status);
     if (was_held) {
         pthread_mutex_lock(&bus->mutex);
+        partition->is_recalled = false;
         go_on(partition);
         pthread_mutex_unlock(&bus->mutex);
     }
