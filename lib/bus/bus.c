@@ -137,6 +137,7 @@ stele_status stele_bus_new(stele_runtime *runtime, const struct stele_bus_option
     }
     bus->runtime = runtime;
     bus->measures = options && options->measure;
+    bus->source_is_route = options && options->source_is_route;
     bus->hops = options && options->hops ? options->hops : STELE_HOPS_MAX;
     bus->timeout_ms = options && options->timeout_ms ? options->timeout_ms : TIMEOUT_MS;
     status = equip(bus, options, error);
@@ -431,14 +432,17 @@ static bool begin_stop(stele_bus *bus)
     return is_first;
 }
 
-static void add_name(struct stele_stopped *stopped, const char *name)
+/* Name a route, once. */
+static void add_name(struct stele_stopped *stopped, struct stele__route *route)
 {
+    const char *name = route->table->name;
     const size_t used = strlen(stopped->routes);
     const size_t size = strlen(name);
     const size_t separator = used ? 2 : 0;
 
-    if (used + separator + size >= sizeof(stopped->routes))
+    if (route->is_told || used + separator + size >= sizeof(stopped->routes))
         return;
+    route->is_told = true;
     memcpy(stopped->routes + used, ", ", separator);
     memcpy(stopped->routes + used + separator, name, size + 1);
 }
@@ -455,7 +459,7 @@ static void close_routes(stele_bus *bus, const struct stele__context *own, struc
         discarded = stele__box_close(route->box, STELE_SHUTDOWN);
         stopped->discarded += discarded;
         if (discarded)
-            add_name(stopped, route->table->name);
+            add_name(stopped, route);
     }
     for (size_t i = bus->routes.count; i-- > 0;) {
         struct stele__route *route = route_at(bus, i);
@@ -465,7 +469,7 @@ static void close_routes(stele_bus *bus, const struct stele__context *own, struc
 
         if (running || may_run) {
             stopped->running += running ? running : atomic_load(&route->counts.running);
-            add_name(stopped, route->table->name);
+            add_name(stopped, route);
         } else if (!is_own) {
             stele__route_call_stop(route);
         }

@@ -61,6 +61,7 @@ struct stele__route {
     struct stele__route *next_leaving;
     bool is_leaving; /* removed, and the bus waits for its deliveries */
     bool is_left;    /* it gets no more of them */
+    bool is_told;    /* in the report of who stops the bus: that one's */
 };
 
 #define STELE__ROUTE_KNOWN (UINT64_C(1) << 32)
@@ -452,7 +453,8 @@ struct stele_bus {
     unsigned hops;
     uint32_t timeout_ms;
     stele_runtime *runtime;
-    char *source; /* NULL: that of messages */
+    char *source;         /* NULL: that of messages */
+    bool source_is_route; /* of what handlers publish */
     struct stele__observers *observers;
     struct stele__graves *graves;
     struct stele__schedules *schedules;

@@ -349,6 +349,19 @@ static stele_status make_route(stele_bus *bus, const struct stele_route *table, 
     return status;
 }
 
+/* Its name, where that is the source of what it publishes. */
+static stele_status check_source(const stele_bus *bus, const struct stele_route *table, stele_error **error)
+{
+    const stele_status status =
+        bus->source_is_route ? stele__attribute_check(STELE__SOURCE, stele__slice(table->name), error) : STELE_OK;
+
+    if (status != STELE_OK) {
+        stele__error_prefix(error, "route %s", table->name);
+        stele__error_add(error, "route", "%s", table->name);
+    }
+    return status;
+}
+
 /* --- Adding ----------------------------------------------------------------------------------------------- */
 
 /* Under the mutex. */
@@ -365,7 +378,9 @@ static stele_status enlist(stele_bus *bus, struct stele__route *route, stele_err
         return fail_route(table, "another route has this name", error);
     if (stele__route_is_stored(table) && !atomic_load(&bus->follower))
         return fail_route(table, "it reads the log, which needs stele_bus_follow() first", error);
-    status = learn_all(bus, table, error);
+    status = check_source(bus, table, error);
+    if (status == STELE_OK)
+        status = learn_all(bus, table, error);
     if (status == STELE_OK)
         status = check_rivals(bus, table, error);
     if (status != STELE_OK)

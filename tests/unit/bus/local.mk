@@ -74,6 +74,22 @@ bus_fixture = tests/unit/bus/fixture.c tests/unit/bus/fixture.h
 test_programs += tests/unit/bus/route_test
 tests_unit_bus_route_test_SOURCES = tests/unit/bus/route_test.c $(bus_fixture)
 tests_unit_bus_route_test_LDADD = $(test_ldadd)
+
+# Rows of the inventory about several handlers at once.
+test_programs += \
+	tests/unit/bus/blocks_test \
+	tests/unit/bus/commit_test \
+	tests/unit/bus/flows_test \
+	tests/unit/bus/kinds_test
+tests_unit_bus_blocks_test_SOURCES = tests/unit/bus/blocks_test.c $(bus_fixture)
+tests_unit_bus_blocks_test_LDADD = $(test_ldadd)
+tests_unit_bus_commit_test_SOURCES = tests/unit/bus/commit_test.c $(bus_fixture)
+tests_unit_bus_commit_test_LDADD = $(test_ldadd)
+tests_unit_bus_flows_test_SOURCES = tests/unit/bus/flows_test.c $(bus_fixture)
+tests_unit_bus_flows_test_LDADD = $(test_ldadd)
+tests_unit_bus_kinds_test_SOURCES = tests/unit/bus/kinds_test.c $(bus_fixture)
+tests_unit_bus_kinds_test_LDADD = $(test_ldadd)
+
 tests_unit_bus_deadletters_test_SOURCES = tests/unit/bus/deadletters_test.c tests/unit/bus/log_stage.h
 tests_unit_bus_deadletters_test_LDADD = $(test_ldadd)
 
