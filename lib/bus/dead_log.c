@@ -18,6 +18,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #define STREAM "$dead"
 
@@ -59,6 +60,9 @@ static stele_status fold_burial(struct stele__yard *yard, const stele_message *e
 
     if (status != STELE_OK)
         return status;
+    /* No mark would find it. */
+    if (strlen(buried.route) > STELE_TYPE_MAX || strlen(buried.id) > STELE_ID_MAX)
+        return stele__fail(error, STELE_CORRUPT, "a dead letter has a route or an id of impossible length");
     burial = (struct stele__burial){
         .route = buried.route,
         .id = buried.id,
@@ -138,6 +142,7 @@ static stele_status fold_next(stele_cursor *cursor, struct stele__yard *yard, ui
     }
     if (status == STELE_CORRUPT) {
         pass_over(&why);
+        (*version)++; /* at most the one that is damaged, so that it is not met each time when it is the last */
         return STELE_OK;
     }
     if (error)
@@ -290,17 +295,13 @@ static stele_status take_whole(const stele_message *event, stele_message **out, 
     return status;
 }
 
-stele_status stele__dead_message(stele_store *store, uint64_t position, uint64_t version, stele_message **out,
-                                 stele_error **error)
+static stele_status read_whole(stele_store *store, uint64_t version, stele_message **out, stele_error **error)
 {
     const struct stele_query query = {.size = sizeof(query), .stream = STREAM, .after = version - 1, .limit = 1};
     const stele_message *event = NULL;
     stele_cursor *cursor = NULL;
-    stele_status status;
+    stele_status status = stele_read(store, &query, &cursor, error);
 
-    if (position)
-        return stele_find_position(store, position, out, error);
-    status = stele_read(store, &query, &cursor, error);
     if (status == STELE_OK)
         status = stele_cursor_next(cursor, &event, error);
     if (status == STELE_OK && !event)
@@ -308,5 +309,22 @@ stele_status stele__dead_message(stele_store *store, uint64_t position, uint64_t
     if (status == STELE_OK)
         status = take_whole(event, out, error);
     stele_cursor_close(cursor);
+    return status;
+}
+
+stele_status stele__dead_message(stele_store *store, const char *id, uint64_t position, uint64_t version,
+                                 stele_message **out, stele_error **error)
+{
+    stele_message *message = NULL;
+    stele_status status =
+        position ? stele_find_position(store, position, &message, error) : read_whole(store, version, &message, error);
+
+    if (status == STELE_OK && !stele__slice_equal(stele_message_id(message), stele__slice(id)))
+        status = stele__fail(error, STELE_CORRUPT, "the dead letter of message %s leads to message %.*s", id,
+                             STELE_SLICE(stele_message_id(message)));
+    if (status == STELE_OK)
+        *out = message;
+    else
+        stele_message_unref(message);
     return status;
 }

@@ -320,7 +320,8 @@ static void redeliver(struct redelivery *redelivery)
     }
     redelivery->message = NULL;
     if (!message)
-        status = stele__dead_message(store_of(graves), redelivery->position, redelivery->version, &message, &why);
+        status = stele__dead_message(store_of(graves), redelivery->name.id, redelivery->position, redelivery->version,
+                                     &message, &why);
     /* What cannot be read now cannot be read at the next look either: it stays marked as being delivered. */
     if (status == STELE_OK) {
         status = stele__route_deliver(route, message, settled, redelivery, &why);

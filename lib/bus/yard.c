@@ -121,7 +121,9 @@ static bool take_texts(struct stele__grave *grave, const struct stele__burial *b
 static void take_numbers(struct stele__grave *grave, const struct stele__burial *burial)
 {
     grave->letter.count++;
-    grave->letter.attempts += burial->attempts;
+    grave->letter.attempts = burial->attempts <= UINT64_MAX - grave->letter.attempts
+                                 ? grave->letter.attempts + burial->attempts
+                                 : UINT64_MAX;
     grave->letter.last_time = burial->time;
     grave->letter.position = burial->position;
     grave->version = burial->version;

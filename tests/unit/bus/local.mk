@@ -131,6 +131,9 @@ tests_unit_bus_phases_test_LDADD = $(test_ldadd)
 test_programs += tests/unit/bus/hostile_follow_test
 tests_unit_bus_hostile_follow_test_SOURCES = tests/unit/bus/hostile_follow_test.c tests/unit/bus/log_stage.h
 tests_unit_bus_hostile_follow_test_LDADD = $(sqlite_test_ldadd)
+test_programs += tests/unit/bus/hostile_dead_test
+tests_unit_bus_hostile_dead_test_SOURCES = tests/unit/bus/hostile_dead_test.c tests/unit/bus/log_stage.h
+tests_unit_bus_hostile_dead_test_LDADD = $(sqlite_test_ldadd)
 
 test_programs += tests/unit/bus/hold_test
 tests_unit_bus_hold_test_SOURCES = tests/unit/bus/hold_test.c $(bus_stage)
