@@ -67,8 +67,9 @@ stele_status stele__graves_follow(struct stele__graves *graves, stele_store *sto
 /* Bury a message. A store that refuses it is logged, and the letter kept in memory. */
 void stele__graves_bury(struct stele__graves *graves, const char *route, const stele_message *message,
                         stele_status status, const char *text, unsigned attempts);
-/* Look for letters that are marked as requeued, and hand them to their routes: after commits, and when a route is added. */
-void stele__graves_look(struct stele__graves *graves);
+/* Look for letters that are marked as requeued, and hand them to their routes: after commits, and when a route is added.
+ * False if that could not be done now, and is to be tried again. */
+bool stele__graves_look(struct stele__graves *graves);
 uint64_t stele__graves_count(struct stele__graves *graves);
 
 /* --- The log (follow.c) -------------------------------------------------------------- */

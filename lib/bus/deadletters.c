@@ -304,7 +304,14 @@ static void settled(void *context, stele_status status)
     free_redelivery(redelivery);
 }
 
-static void redeliver(struct redelivery *redelivery)
+/* What the store has lost will not be there at the next look either; the rest may. */
+static bool is_for_good(stele_status status)
+{
+    return status == STELE_CORRUPT || status == STELE_NOT_FOUND;
+}
+
+/* False if it is to be tried again. */
+static bool redeliver(struct redelivery *redelivery)
 {
     struct stele__graves *graves = redelivery->graves;
     struct stele__route *route = stele__bus_route(graves->bus, redelivery->name.route);
@@ -316,18 +323,17 @@ static void redeliver(struct redelivery *redelivery)
     if (!route) {
         let_go(graves, &redelivery->name);
         free_redelivery(redelivery);
-        return;
+        return true;
     }
     redelivery->message = NULL;
     if (!message)
         status = stele__dead_message(store_of(graves), redelivery->name.id, redelivery->position, redelivery->version,
                                      &message, &why);
-    /* What cannot be read now cannot be read at the next look either: it stays marked as being delivered. */
-    if (status == STELE_OK) {
+    if (status == STELE_OK)
         status = stele__route_deliver(route, message, settled, redelivery, &why);
-        if (status != STELE_OK)
-            let_go(graves, &redelivery->name);
-    }
+    /* It stays marked as being delivered, so that nobody tries again. */
+    if (status != STELE_OK && !is_for_good(status))
+        let_go(graves, &redelivery->name);
     if (status != STELE_OK) {
         STELE__LOG(STELE_LOG_WARNING, "a dead letter cannot be handed to its route again",
                    {"route", redelivery->name.route}, {"id", redelivery->name.id}, {"why", stele_error_message(why)});
@@ -336,13 +342,15 @@ static void redeliver(struct redelivery *redelivery)
     stele_error_free(why);
     stele_message_unref(message);
     stele__route_unref(route);
+    return status == STELE_OK || is_for_good(status);
 }
 
-void stele__graves_look(struct stele__graves *graves)
+bool stele__graves_look(struct stele__graves *graves)
 {
     struct redelivery *next;
     stele_error *why = NULL;
     stele_status status;
+    bool is_done;
 
     pthread_mutex_lock(&graves->mutex);
     status = fold(graves, &why);
@@ -351,12 +359,14 @@ void stele__graves_look(struct stele__graves *graves)
     if (status != STELE_OK)
         STELE__LOG(STELE_LOG_WARNING, "dead letters cannot be read", {"why", stele_error_message(why)});
     stele_error_free(why);
+    is_done = status == STELE_OK;
     while (next) {
         struct redelivery *redelivery = next;
 
         next = redelivery->next;
-        redeliver(redelivery);
+        is_done = redeliver(redelivery) && is_done;
     }
+    return is_done;
 }
 
 /* --- Burying --------------------------------------------------------------------------------- */

@@ -283,6 +283,9 @@ static bool attempt(struct stele__delivery *delivery, stele_status *status)
     if (!is_held && (result.verdict == STELE__LATER || result.verdict == STELE__BACK_OFF))
         give_up(delivery, &result);
     *status = result.status;
+    /* Its route ends, and nobody has decided what becomes of it. */
+    if (!is_held && result.verdict == STELE__SUSPENDED && reason_to_discard(delivery) != STELE_OK)
+        *status = reason_to_discard(delivery);
     stele__read_end(bus, reading);
     return is_held;
 }

@@ -570,8 +570,10 @@ static void look_for_letters(struct stele__follower *follower)
 {
     const uint64_t head = atomic_load(&follower->head);
 
-    if (atomic_exchange(&follower->looked, head) != head)
-        stele__graves_look(stele__bus_graves(follower->bus));
+    if (atomic_exchange(&follower->looked, head) == head || stele__graves_look(stele__bus_graves(follower->bus)))
+        return;
+    atomic_store(&follower->looked, 0);
+    retry_later(follower);
 }
 
 /* True if there is more to read. */

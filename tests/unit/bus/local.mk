@@ -138,3 +138,11 @@ tests_unit_bus_hostile_dead_test_LDADD = $(sqlite_test_ldadd)
 test_programs += tests/unit/bus/hold_test
 tests_unit_bus_hold_test_SOURCES = tests/unit/bus/hold_test.c $(bus_stage)
 tests_unit_bus_hold_test_LDADD = $(test_ldadd)
+
+test_programs += tests/unit/bus/dead_retry_test
+tests_unit_bus_dead_retry_test_SOURCES = tests/unit/bus/dead_retry_test.c tests/unit/bus/log_stage.h
+tests_unit_bus_dead_retry_test_LDADD = $(test_ldadd)
+
+test_programs += tests/unit/bus/cut_short_test
+tests_unit_bus_cut_short_test_SOURCES = tests/unit/bus/cut_short_test.c tests/unit/bus/log_stage.h
+tests_unit_bus_cut_short_test_LDADD = $(test_ldadd)
