@@ -146,3 +146,6 @@ tests_unit_bus_dead_retry_test_LDADD = $(test_ldadd)
 test_programs += tests/unit/bus/cut_short_test
 tests_unit_bus_cut_short_test_SOURCES = tests/unit/bus/cut_short_test.c tests/unit/bus/log_stage.h
 tests_unit_bus_cut_short_test_LDADD = $(test_ldadd)
+test_programs += tests/unit/bus/hostile_audit_test
+tests_unit_bus_hostile_audit_test_SOURCES = tests/unit/bus/hostile_audit_test.c tests/unit/bus/registry.h
+tests_unit_bus_hostile_audit_test_LDADD = $(test_ldadd)
