@@ -409,7 +409,7 @@ static void bury_here(struct stele__graves *graves, struct stele__burial *burial
 void stele__graves_bury(struct stele__graves *graves, const char *route, const stele_message *message,
                         stele_status status, const char *text, unsigned attempts)
 {
-    char id[STELE_ID_MAX + 1], type[STELE_TYPE_MAX + 1];
+    char id[STELE__LETTER_ID_MAX + 1], type[STELE_TYPE_MAX + 1];
     struct stele__burial burial = {
         .route = route,
         .id = id,
@@ -422,7 +422,7 @@ void stele__graves_bury(struct stele__graves *graves, const char *route, const s
     stele_store *store = store_of(graves);
     stele_error *why = NULL;
 
-    snprintf(id, sizeof(id), "%.*s", STELE_SLICE(stele_message_id(message)));
+    stele__letter_id(message, id);
     snprintf(type, sizeof(type), "%.*s", STELE_SLICE(stele_message_type(message)));
     if (!store) {
         bury_here(graves, &burial, message);
