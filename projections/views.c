@@ -13,9 +13,9 @@
 #include "projections/views.h"
 
 #include "base/error.h"
+#include "base/fork.h"
 #include "base/memory.h"
 #include "sqlite/operations.h"
-#include "store/fork.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -45,7 +45,7 @@ struct stele_views {
     struct sqlite_store file; /* where it is, and nothing else of a store */
     struct sqlite_connection *connection;
     struct stele__vector tables; /* struct view_table * */
-    unsigned generation;         /* of the process, see store/fork.h */
+    unsigned generation;         /* of the process, see base/fork.h */
     bool read_only;
     bool begun;    /* by the caller */
     bool visiting; /* a visitor is being called */

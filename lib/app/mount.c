@@ -288,6 +288,8 @@ stele_status stele_app_mount(stele_app *app, const struct stele_module *const *m
         return stele__fail_argument(error, "app", "it is NULL");
     if (!modules)
         return stele__fail_argument(error, "modules", "it is NULL");
+    if (!stele__bus_is_usable(app->bus))
+        return stele__bus_fail_unusable(app->bus, error);
     if (app->state != STELE__MOUNTING)
         return stele__fail(error, STELE_INVALID, "modules are mounted before the app is started");
     stele__vector_init(&all, sizeof(struct stele__mounted *));

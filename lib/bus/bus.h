@@ -15,6 +15,11 @@ struct stele__route; /* a route on a bus, with its mailboxes */
 
 /* --- The core offers ------------------------------------------------------------ */
 
+/* False for NULL, and in a child of the process that made the bus. */
+bool stele__bus_is_usable(const stele_bus *bus);
+/* Why it is not: STELE_INVALID, STELE_FORKED. */
+stele_status stele__bus_fail_unusable(const stele_bus *bus, stele_error **error);
+
 /* The type known by a name; NULL if none is. */
 const struct stele_type *stele__bus_type(stele_bus *bus, struct stele_slice name);
 

@@ -20,6 +20,7 @@
 #include <stdatomic.h>
 
 #include "base/arena.h"
+#include "base/fork.h"
 #include "base/map.h"
 #include "base/vector.h"
 #include "message/message.h"
@@ -450,6 +451,7 @@ struct stele_bus {
     atomic_bool has_ghosts; /* see stele__table_remove() */
     atomic_int state;       /* enum stele__bus_state */
     bool measures;
+    unsigned generation; /* of the process, see base/fork.h */
     unsigned hops;
     uint32_t timeout_ms;
     stele_runtime *runtime;
@@ -486,6 +488,11 @@ struct stele_bus {
 static inline bool stele__is_seen(stele_bus *bus, unsigned kinds)
 {
     return (stele__observers_want(bus->observers) & kinds) != 0;
+}
+/* In a child of the process that made it: its threads are gone, and its locks may be held by them. */
+static inline bool stele__bus_is_foreign(const stele_bus *bus)
+{
+    return bus->generation != stele__fork_generation();
 }
 static inline enum stele__bus_state stele__bus_state(const stele_bus *bus)
 {

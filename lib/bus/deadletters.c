@@ -78,8 +78,10 @@ stele_status stele_dead_list(stele_bus *bus, const struct stele_dead_query *quer
     struct stele__choice choice = {.store = NULL};
     stele_status status;
 
-    if (!bus || !visit)
-        return stele__fail_argument(error, bus ? "visit" : "bus", "is NULL");
+    if (!stele__bus_is_usable(bus))
+        return stele__bus_fail_unusable(bus, error);
+    if (!visit)
+        return stele__fail_argument(error, "visit", "is NULL");
     status = choose_on_bus(bus, query, &choice, error);
     if (status == STELE_OK)
         stele__choice_show(&choice, visit, context);
@@ -131,8 +133,8 @@ stele_status stele_dead_drop(stele_bus *bus, const struct stele_dead_query *quer
     struct stele__choice choice = {.store = NULL};
     stele_status status;
 
-    if (!bus)
-        return stele__fail_argument(error, "bus", "is NULL");
+    if (!stele__bus_is_usable(bus))
+        return stele__bus_fail_unusable(bus, error);
     status = choose_on_bus(bus, query, &choice, error);
     if (status == STELE_OK)
         status = mark_on_bus(bus, &choice, STELE__DEAD_DROPPED, count, error);
@@ -173,8 +175,8 @@ stele_status stele_dead_requeue(stele_bus *bus, const struct stele_dead_query *q
     const char *missing = NULL;
     stele_status status;
 
-    if (!bus)
-        return stele__fail_argument(error, "bus", "is NULL");
+    if (!stele__bus_is_usable(bus))
+        return stele__bus_fail_unusable(bus, error);
     status = choose_on_bus(bus, query, &choice, error);
     if (status == STELE_OK) {
         leave_out(bus, &choice, &missing);

@@ -245,8 +245,8 @@ stele_status stele_bus_add_type(stele_bus *bus, const struct stele_type *type, s
 {
     stele_status status;
 
-    if (!bus)
-        return stele__fail_argument(error, "bus", "is NULL");
+    if (!stele__bus_is_usable(bus))
+        return stele__bus_fail_unusable(bus, error);
     if (!type)
         return stele__fail_argument(error, "type", "is NULL");
     pthread_mutex_lock(&bus->mutex);
@@ -441,8 +441,8 @@ stele_status stele_bus_add_route(stele_bus *bus, const struct stele_route *route
     struct stele__box *box = NULL;
     stele_status status;
 
-    if (!bus)
-        return stele__fail_argument(error, "bus", "is NULL");
+    if (!stele__bus_is_usable(bus))
+        return stele__bus_fail_unusable(bus, error);
     status = check_route(route, error);
     if (status != STELE_OK)
         return status;
@@ -529,7 +529,7 @@ bool stele_bus_remove_route(stele_bus *bus, stele_route_id id)
 {
     struct stele__route *route = NULL;
 
-    if (!bus)
+    if (!stele__bus_is_usable(bus))
         return false;
     pthread_mutex_lock(&bus->mutex);
     if (!bus->is_stopped)

@@ -6,8 +6,6 @@ libstele_core_la_SOURCES += \
 	lib/store/backends.h \
 	lib/store/checkpoint.c \
 	lib/store/cursor.c \
-	lib/store/fork.c \
-	lib/store/fork.h \
 	lib/store/hooks.c \
 	lib/store/hooks.h \
 	lib/store/idle.c \
