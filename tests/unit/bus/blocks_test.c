@@ -542,6 +542,30 @@ static void KHO07_a_mailbox_that_takes_no_more_is_OVERLOAD(void **state)
     stele_message_unref(message);
 }
 
+/* --- KHO-23: who wants failures ----------------------------------------------------------------------- */
+
+static void KHO23_one_who_fails_on_a_failure_does_not_keep_it_from_the_next(void **state)
+{
+    static const struct stele_route failing = {.name = "failing", .on = "x", .handle = fixture_break};
+    static const struct stele_route first = {.name = "first", .on = "x.error", .handle = fixture_break};
+    static const struct stele_route second = {.name = "second", .on = "x.error", .handle = tell_code_handle};
+    stele_message *message = fixture_event("x");
+    struct stele_unit_outcome outcome = {0};
+    stele_error *error = NULL;
+
+    (void)state;
+    fixture_add_as(&failing, "x");
+    fixture_add_as(&first, "e");
+    fixture_add(&second, NULL);
+    assert_failure(STELE_FAILED, deliver(message, &outcome, &error), error);
+    assert_string_equal(stele_error_get(error, "route"), "failing");
+    assert_string_equal(fixture_recorded(), "x1 e0 FAILED");
+    assert_int_equal(outcome.failure_count, 2);
+    stele_error_free(error);
+    stele_unit_outcome_fini(&outcome);
+    stele_message_unref(message);
+}
+
 /* --- KHO-10: one event, several handlers ----------------------------------------------------------------- */
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -629,6 +653,7 @@ int main(void)
         fixture_test(KHO07_a_failure_without_a_code_is_FAILED),
         fixture_test(KHO07_what_a_stop_cuts_off_is_SHUTDOWN),
         fixture_test(KHO07_a_mailbox_that_takes_no_more_is_OVERLOAD),
+        fixture_test(KHO23_one_who_fails_on_a_failure_does_not_keep_it_from_the_next),
         fixture_thread_test(KHO10_what_a_fast_one_gives_does_not_wait_for_a_slow_one),
     };
 

@@ -237,6 +237,30 @@ static void NTH07_what_is_no_message_is_an_error(void **state)
     assert_ok(stele_unit_end(unit, NULL, &error), error);
 }
 
+static void NTH08_waiting_for_a_result_ends_with_the_units_time(void **state)
+{
+    static const struct stele_route route = {
+        .name = "r", .on = "y", .handle = fixture_record, .delivery = STELE_QUEUED};
+    const struct stele_send_options options = {.size = sizeof(options), .timeout_ms = 40};
+    const struct stele_clock *clock = stele_runtime_clock(fixture_runtime);
+    const int64_t began = clock->monotonic(clock->context);
+    stele_message *command = fixture_message(STELE_COMMAND, "y", "", 1);
+    stele_message *result = NULL;
+    stele_unit *unit = NULL;
+    stele_error *error = NULL;
+
+    (void)state;
+    fixture_add_as(&route, "r");
+    assert_ok(stele_bus_pause(fixture_bus, "r", &error), error);
+    assert_ok(stele_unit_begin(fixture_bus, &options, &unit, &error), error);
+    assert_ok(stele_unit_publish(unit, command, NULL, &error), error);
+    assert_status(STELE_TIMEOUT, stele_unit_next(unit, &result, &error), error);
+    assert_int_equal(clock->monotonic(clock->context) - began, 40 * MS);
+    assert_status(STELE_TIMEOUT, stele_unit_end(unit, NULL, &error), error);
+    assert_null(result);
+    stele_message_unref(command);
+}
+
 static stele_status publish_and_write(void *resource, const stele_message *message, stele_context *context)
 {
     const stele_status status = stele_context_forward(context, resource);
@@ -504,6 +528,7 @@ int main(void)
         fixture_test(NTH03_who_wants_a_base_type_sees_what_is_derived_beside_all_others_that_match),
         fixture_test(NTH07_publishing_in_a_unit_returns_at_once_and_its_events_are_results),
         fixture_test(NTH07_what_is_no_message_is_an_error),
+        fixture_test(NTH08_waiting_for_a_result_ends_with_the_units_time),
         fixture_test(NTH09_what_a_handler_publishes_is_of_its_unit_and_done_before_the_unit_ends),
         fixture_test(ORX05_a_command_that_breaks_a_rule_is_not_built_and_nothing_is_enqueued),
         fixture_thread_test(ORX08_handlers_of_one_message_run_together_and_deliver_waits_for_all),

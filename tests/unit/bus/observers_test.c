@@ -581,7 +581,7 @@ static void B9_stopping_flushes_what_waits(void **state)
 
 /* --- Threads ----------------------------------------------------------------------- */
 
-/* The reference's notify() took as long as the slowest observer, and with a cap of two at once ran 4 of 6. */
+/* Bold, 5.2: notify() took as long as the slowest observer, and with a cap of two at once ran 4 of 6. */
 static void bug_notify_blocks_and_drops_observers_without_running_them(void **state)
 {
     static const char *const names[6] = {"0", "1", "2", "3", "4", "5"};

@@ -41,6 +41,24 @@ static void ORX07_inline_routes_run_in_order_of_adding(void **state)
     assert_string_equal(fixture_recorded(), "c1 a1 b1");
 }
 
+static void ORX07_a_hundred_routes_run_in_order_of_adding(void **state)
+{
+    enum { COUNT = 100 };
+    static struct stele_route routes[COUNT];
+    static char names[COUNT][8];
+    char expected[COUNT * 8] = "";
+
+    (void)state;
+    for (size_t i = 0; i < COUNT; i++) {
+        snprintf(names[i], sizeof(names[i]), "h%zu-", (i * 37) % COUNT);
+        snprintf(expected + strlen(expected), 8, "%s%s1", i ? " " : "", names[i]);
+        routes[i] = (struct stele_route){.name = names[i], .on = i % 2 ? "x" : "*", .handle = fixture_record};
+        fixture_add_as(&routes[i], names[i]);
+    }
+    assert_int_equal(fixture_publish("x"), COUNT);
+    assert_string_equal(fixture_recorded(), expected);
+}
+
 static void KHO11_an_event_that_nobody_wants_is_no_error(void **state)
 {
     struct stele_bus_stats stats;
@@ -461,6 +479,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         fixture_test(B2_exact_names_levels_and_the_rest_match),
         fixture_test(ORX07_inline_routes_run_in_order_of_adding),
+        fixture_test(ORX07_a_hundred_routes_run_in_order_of_adding),
         fixture_test(KHO11_an_event_that_nobody_wants_is_no_error),
         fixture_test(NTH11_a_command_that_nobody_handles_is_an_error),
         fixture_test(B1_a_second_handler_of_a_command_is_an_error),
