@@ -100,7 +100,8 @@ static void tell_discarded(const struct stele__delivery *delivery, stele_status 
 void stele__delivery_discard(struct stele__delivery *delivery, stele_status status)
 {
     tell_discarded(delivery, status);
-    settle(delivery, status);
+    /* Whoever waits for its end must not take it for handled, as what a handler returned. */
+    settle(delivery, status == STELE_SHUTDOWN ? status : STELE_CANCELLED);
     release(delivery);
 }
 

@@ -1,6 +1,8 @@
 /* A delivery that is called again, and what happens to its mailbox meanwhile. */
 #include "tests/unit/bus/stage.h"
 
+#include <stele/deadletters.h>
+
 #include "runtime/runtime.h"
 
 static const struct stele_retry once_more = {
@@ -91,11 +93,46 @@ static void a_mailbox_that_is_paused_meanwhile_stays_paused_behind_the_call(void
     assert_int_equal(sleeper.calls, 4);
 }
 
+static bool count_letter(void *context, const struct stele_dead_letter *letter)
+{
+    (void)letter;
+    ++*(unsigned *)context;
+    return true;
+}
+
+static void a_requeued_letter_that_a_full_mailbox_drops_is_not_taken_for_handled(void **state)
+{
+    static const struct stele_route route = {.name = "actor",
+                                             .on = "order.placed",
+                                             .handle = stage_act,
+                                             .delivery = STELE_QUEUED,
+                                             .capacity = 1,
+                                             .overflow = STELE_DROP_OLDEST};
+    const struct stele_dead_query all = {.size = sizeof(all), .with_requeued = true};
+    struct actor actor = {.fails = 1};
+    unsigned letters = 0;
+    stele_error *error = NULL;
+
+    (void)state;
+    stage_add(&route, &actor);
+    publish("1");
+    stele_runtime_run_until_idle(stage_runtime);
+    assert_ok(stele_bus_pause(stage_bus, "actor", &error), error);
+    assert_ok(stele_dead_requeue(stage_bus, NULL, NULL, &error), error);
+    publish("2");
+    assert_ok(stele_bus_resume(stage_bus, "actor", &error), error);
+    stele_runtime_run_until_idle(stage_runtime);
+    assert_int_equal(actor.calls, 2);
+    assert_ok(stele_dead_list(stage_bus, &all, count_letter, &letters, &error), error);
+    assert_int_equal(letters, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         stage_test(a_mailbox_that_is_resumed_waits_for_the_call_that_is_made_again),
         stage_test(a_mailbox_that_is_paused_meanwhile_stays_paused_behind_the_call),
+        stage_test(a_requeued_letter_that_a_full_mailbox_drops_is_not_taken_for_handled),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
