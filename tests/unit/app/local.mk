@@ -22,3 +22,7 @@ tests_unit_app_module_test_SOURCES = tests/unit/app/module_test.c $(app_test_sho
 tests_unit_app_module_test_LDADD = $(test_ldadd)
 tests_unit_app_run_test_SOURCES = tests/unit/app/run_test.c $(app_test_shop)
 tests_unit_app_run_test_LDADD = $(test_ldadd)
+
+test_programs += tests/unit/app/hostile_run_test
+tests_unit_app_hostile_run_test_SOURCES = tests/unit/app/hostile_run_test.c $(app_test_shop)
+tests_unit_app_hostile_run_test_LDADD = $(test_ldadd)
