@@ -20,6 +20,8 @@ include tests/build/local.mk
 thread_tests = \
 	tests/unit/bus/threads_test \
 	tests/unit/bus/aggregates_test \
+	tests/unit/bus/blocks_test \
+	tests/unit/bus/kinds_test \
 	tests/contract/contract_test \
 	tests/crash/race_test \
 	tests/unit/aggregate/cache_test \

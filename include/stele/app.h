@@ -101,7 +101,7 @@ struct stele_module_schedule {
 };
 
 struct stele_module {
-    const char *name;                        /* the namespace: a dotted name, or "" for none */
+    const char *name; /* the namespace: letters, digits, '_' and '-' between dots; or "" for none */
     const struct stele_type *const *types;   /* known in the app; this and the next lists have NULL at their end */
     const struct stele_type *const *accepts; /* types that come from outside: not looked for among what is published */
     const struct stele_module *const *modules; /* mounted before this one, with their own namespaces */
