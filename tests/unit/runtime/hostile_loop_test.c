@@ -103,6 +103,39 @@ static void a_stopped_runtime_is_never_readable(void **state)
 
 #ifdef __linux__
 
+static int64_t stand_still(void *context)
+{
+    (void)context;
+    return 1000 * MS;
+}
+
+static void pause_not(void *context, int64_t nanoseconds)
+{
+    (void)context;
+    (void)nanoseconds;
+}
+
+/* By the runtime's own clock the time never comes; a loop that polls must not go round and round for it. */
+static void a_clock_that_stands_still_does_not_keep_the_loop_awake(void **state)
+{
+    static const struct stele_clock still = {.now = stand_still, .monotonic = stand_still, .pause = pause_not};
+    const struct stele_runtime_options options = {.size = sizeof(options), .clock = &still};
+    stele_runtime *runtime = NULL;
+    struct stele__timer timer = counter();
+    stele_error *error = NULL;
+    int descriptor;
+
+    (void)state;
+    assert_ok(stele_runtime_new(0, &options, &runtime, &error), error);
+    descriptor = stele_runtime_descriptor(runtime);
+    assert_true(stele__timer_start(runtime, &timer, 200 * MS));
+    assert_true(is_readable(descriptor, -1));
+    assert_int_equal(stele_runtime_run(runtime, 0), 0);
+    assert_false(is_readable(descriptor, 0));
+    assert_true(stele__timer_cancel(&timer));
+    stele_runtime_free(runtime);
+}
+
 /* Edge-triggered: one edge for each time that something becomes ready. */
 static void an_edge_triggered_loop_sees_what_becomes_ready(void **state)
 {
@@ -215,6 +248,7 @@ int main(void)
         support_test(a_loop_wakes_for_what_is_due_and_for_nothing_else),
         support_test(a_stopped_runtime_is_never_readable),
 #ifdef __linux__
+        support_test(a_clock_that_stands_still_does_not_keep_the_loop_awake),
         support_test(an_edge_triggered_loop_sees_what_becomes_ready),
         support_test(a_runtime_may_be_freed_before_the_loop_that_watches_it),
 #endif
