@@ -65,7 +65,8 @@
  * failure, whoever waits is told at once, and "TYPE.error" is published if a
  * route wants it (stele_handler_failed_type).
  *
- * A bus is thread-safe. Handlers may call it, also to add and remove routes.
+ * A bus is thread-safe. Handlers may call it, also to add and remove routes. A
+ * child of fork() must not use its parent's: STELE_FORKED.
  */
 #ifndef STELE_BUS_H
 #define STELE_BUS_H
