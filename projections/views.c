@@ -13,10 +13,10 @@
 #include "projections/views.h"
 
 #include "base/error.h"
+#include "base/fork.h"
 #include "base/memory.h"
 #include "sqlite/operations.h"
 #include "store/companion.h"
-#include "store/fork.h"
 
 #include <errno.h>
 #include <inttypes.h>

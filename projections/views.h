@@ -50,7 +50,7 @@ struct stele_views {
     struct sqlite_connection *connection;
     struct stele__vector tables; /* struct view_table * */
     sqlite3_stmt *move_mark;     /* see marks.c */
-    unsigned generation;         /* of the process, see store/fork.h */
+    unsigned generation;         /* of the process, see base/fork.h */
     bool read_only;
     bool begun;    /* by the caller */
     bool visiting; /* a visitor is being called */

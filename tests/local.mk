@@ -20,6 +20,8 @@ include tests/build/local.mk
 thread_tests = \
 	tests/unit/bus/threads_test \
 	tests/unit/bus/aggregates_test \
+	tests/unit/bus/blocks_test \
+	tests/unit/bus/kinds_test \
 	tests/contract/contract_test \
 	tests/crash/race_test \
 	tests/unit/aggregate/cache_test \
@@ -33,6 +35,7 @@ thread_tests = \
 	tests/unit/runtime/carrier_test \
 	tests/unit/runtime/descriptor_portable_test \
 	tests/unit/runtime/descriptor_test \
+	tests/unit/runtime/hostile_loop_test \
 	tests/unit/runtime/mailbox_test \
 	tests/unit/runtime/stress_test \
 	tests/unit/runtime/timer_test \
@@ -48,6 +51,8 @@ thread_tests = \
 	tests/unit/bus/schedule_test \
 	tests/unit/bus/stock_test \
 	tests/unit/bus/follow_thread_test \
+	tests/unit/bus/hostile_follow_test \
+	tests/unit/bus/hostile_threads_test \
 	tests/unit/store/idle_test \
 	tests/unit/store/listen_test \
 	tests/unit/store/queue_test \

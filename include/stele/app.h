@@ -101,7 +101,7 @@ struct stele_module_schedule {
 };
 
 struct stele_module {
-    const char *name;                        /* the namespace: a dotted name, or "" for none */
+    const char *name; /* the namespace: letters, digits, '_' and '-' between dots; or "" for none */
     const struct stele_type *const *types;   /* known in the app; this and the next lists have NULL at their end */
     const struct stele_type *const *accepts; /* types that come from outside: not looked for among what is published */
     const struct stele_module *const *modules; /* mounted before this one, with their own namespaces */
@@ -167,7 +167,8 @@ STELE_API stele_status stele_app_stop(stele_app *app, uint32_t timeout_ms, struc
  * Start, wait for SIGINT or SIGTERM (or stele_app_quit()), stop within
  * `timeout_ms`; a second signal ends the wait. The former handlers of these
  * signals are put back. One app at a time may run (STELE_INVALID). Worker threads
- * block all signals: a handler ends the app by stele_app_quit(), not by raise(3). A runtime without
+ * block all signals: a handler ends the app by stele_app_quit(), not by raise(3). A child of the process that
+ * gets one of the two dies of it. A runtime without
  * workers is driven meanwhile; in a simulation, virtual time passes, and the app
  * ends as well when nothing will ever happen any more. Errors as stele_app_start()
  * and stele_app_stop(); STELE_IO when the system is out of descriptors.

@@ -65,7 +65,8 @@
  * failure, whoever waits is told at once, and "TYPE.error" is published if a
  * route wants it (stele_handler_failed_type).
  *
- * A bus is thread-safe. Handlers may call it, also to add and remove routes.
+ * A bus is thread-safe. Handlers may call it, also to add and remove routes. A
+ * child of fork() must not use its parent's: STELE_FORKED.
  */
 #ifndef STELE_BUS_H
 #define STELE_BUS_H
@@ -99,8 +100,9 @@ struct stele_bus_options {
     uint32_t timeout_ms; /* for what does not state one: requests, deliveries; default 30000 */
     unsigned hops; /* messages that follow from each other in one unit of work; default STELE_HOPS_MAX, at most 4096 */
     bool measure;  /* keep counts and times per route: see stele_bus_visit_routes(); costs two clock reads a call */
-    const char *source;  /* of what is published; default "stele" */
-    size_t dead_letters; /* kept in memory at most, without a store; default 1000. The oldest goes first. */
+    const char *source;   /* of what is published; default "stele" */
+    size_t dead_letters;  /* kept in memory at most, without a store; default 1000. The oldest goes first. */
+    bool source_is_route; /* what a handler publishes has its route's name, a URI reference then, as source */
 };
 
 /* A bus on a runtime, which must outlive it. STELE_INVALID, STELE_NO_MEMORY. */

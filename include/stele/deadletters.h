@@ -34,7 +34,7 @@ extern "C" {
 /* One dead letter; lent for the visit. */
 struct stele_dead_letter {
     const char *route;
-    const char *id;   /* of the message */
+    const char *id;   /* of the message; "ID#PART" for a part behind the first of a split event (stele/upcast.h) */
     const char *type; /* of the message */
     const char *code; /* name of the status it failed with last */
     const char *text;

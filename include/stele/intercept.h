@@ -42,7 +42,8 @@
  *     @end
  *
  * While a route waits for a RETRY, its mailbox is held, so that order is kept.
- * Inline routes wait in the caller's thread.
+ * Inline routes wait in the caller's thread. A RETRY behind the deadline of the
+ * unit of work is not waited for: the call has failed, with STELE_TIMEOUT.
  */
 #ifndef STELE_INTERCEPT_H
 #define STELE_INTERCEPT_H

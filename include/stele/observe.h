@@ -77,8 +77,9 @@ struct stele_observer {
     unsigned kinds;                        /* of enum stele_seen, or-ed; 0: all */
     size_t capacity;                       /* default 1024 */
     enum stele_observer_overflow overflow; /* of a full queue: counted */
-    /* It may call the bus, but not wait for observers. While one call lasts longer than a second or two, that is logged and
-     * another thread stands in for its own. */
+    uint32_t timeout_ms;                   /* for one call of `see`; default 1000 */
+    /* It may call the bus, but not wait for observers. A call that lasts longer than its time is logged, and another
+     * thread stands in for its own until it returns. */
     void (*see)(void *context, const struct stele_observation *observation);
     void (*free)(void *context); /* when it is removed or the bus freed, behind the last `see`; may be NULL */
 };

@@ -33,8 +33,9 @@
  * Thread-safe, except the simulated one, which belongs to one thread. Its handlers
  * run while that thread is in a call that runs something, on threads of the
  * simulation's own (256 at most, made when needed), never two at once.
- * After fork() the child has none of the threads: it must not use, stop or free a
- * runtime of its parent, nor a bus or app on it.
+ * After fork() the child has none of the threads: it must not use a runtime of its
+ * parent, nor a bus or app on it. Stopping one, and calls of a bus, say so with
+ * STELE_FORKED; running one runs nothing, and freeing one there frees nothing.
  */
 #ifndef STELE_RUNTIME_H
 #define STELE_RUNTIME_H

@@ -210,6 +210,8 @@ stele_status stele_app_start(stele_app *app, stele_error **error)
 
     if (!app)
         return stele__fail_argument(error, "app", "it is NULL");
+    if (!stele__bus_is_usable(app->bus))
+        return stele__bus_fail_unusable(app->bus, error);
     if (app->state != STELE__MOUNTING)
         return stele__fail(error, STELE_INVALID, "the app has been %s already",
                            app->state == STELE__STARTED ? "started" : "stopped");
@@ -230,6 +232,8 @@ stele_status stele_app_stop(stele_app *app, uint32_t timeout_ms, struct stele_st
 
     if (!app)
         return stele__fail_argument(error, "app", "it is NULL");
+    if (!stele__bus_is_usable(app->bus))
+        return stele__bus_fail_unusable(app->bus, error);
     if (app->state == STELE__STOPPED)
         return STELE_OK;
     app->state = STELE__STOPPED;
@@ -271,7 +275,7 @@ void stele_app_free(stele_app *app)
 {
     bool keep = false;
 
-    if (!app)
+    if (!app || (app->bus && !stele__bus_is_usable(app->bus)))
         return;
     if (app->bus) {
         stele_app_stop(app, FREE_TIMEOUT_MS, NULL, NULL);

@@ -98,14 +98,41 @@ static bool check_pattern(struct check *check, const char *kind, const char *nam
     return status == STELE_OK;
 }
 
+/* Letters of any script, digits, '_' and '-' between dots: what can be written in front of any name. */
+static bool is_of_namespace(char byte)
+{
+    return (unsigned char)byte >= 0x80 || (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
+           (byte >= '0' && byte <= '9') || byte == '_' || byte == '-' || byte == '.';
+}
+
+static void check_alphabet(const struct check *check, const char *name)
+{
+    size_t offset = 0;
+
+    if (strpbrk(name, "*>")) {
+        stele__buffer_add_text(tell(check, NULL, NULL), "a namespace has no wildcards");
+        return;
+    }
+    while (is_of_namespace(name[offset]))
+        offset++;
+    if (name[offset])
+        stele__buffer_print(tell(check, NULL, NULL),
+                            "a namespace is letters, digits, '_' and '-' between dots: not '%c' at offset %zu",
+                            name[offset], offset);
+}
+
 static void check_namespace(struct check *check)
 {
     const char *name = check->module->name;
+    stele_error *error = NULL;
+    stele_status status;
 
     if (*name == '\0')
         return;
-    if (check_pattern(check, NULL, NULL, name) && strpbrk(name, "*>"))
-        stele__buffer_add_text(tell(check, NULL, NULL), "a namespace has no wildcards");
+    status = stele__name_check(stele__slice(name), "namespace", STELE_TYPE_MAX, &error);
+    tell_error(check, NULL, NULL, status, error);
+    if (status == STELE_OK && check_pattern(check, NULL, NULL, name))
+        check_alphabet(check, name);
     claim(check, &check->module_names, NULL, name);
 }
 
@@ -149,6 +176,9 @@ static bool check_route_itself(struct check *check, const struct stele_route *ro
     }
     if (!route->handle)
         stele__buffer_add_text(tell(check, "route", route->name), "it has no handler");
+    if (route->replies && route->replies->kind != STELE_REPLY)
+        stele__buffer_print(tell(check, "route", route->name), "replies with %s, which is no reply",
+                            route->replies->name ? route->replies->name : "a type without a name");
     if (route->uses)
         check_resource(check, "route", route->name, route->uses);
     if (!check->app->store && stele__route_is_stored(route))

@@ -157,12 +157,20 @@ static const struct trail *find_above(const struct trail *trail, const struct st
     return trail;
 }
 
-/* "a -> b -> " from the module at `top` down to where the trail is. */
-static void print_trail(struct stele__buffer *text, const struct trail *trail, const struct trail *top)
+/* A circle is told with so many modules at its beginning and at its end. */
+enum { TOLD_OF_CIRCLE = 4 };
+
+/* "a -> b -> " from the module at `top` down to where the trail is, `behind` modules before its end; those in the middle
+ * of a long one are only counted. Returns the place of the module in the circle, from 0. */
+static size_t print_trail(struct stele__buffer *text, const struct trail *trail, const struct trail *top, size_t behind)
 {
-    if (trail != top)
-        print_trail(text, trail->above, top);
-    stele__buffer_print(text, "%s -> ", stele__module_label(trail->module));
+    const size_t place = trail == top ? 0 : print_trail(text, trail->above, top, behind + 1) + 1;
+
+    if (place < TOLD_OF_CIRCLE || behind < TOLD_OF_CIRCLE)
+        stele__buffer_print(text, "%s -> ", stele__module_label(trail->module));
+    else if (place == TOLD_OF_CIRCLE)
+        stele__buffer_print(text, "(%zu more) -> ", behind + 1 - TOLD_OF_CIRCLE);
+    return place;
 }
 
 static void report_circle(const struct collection *collection, const struct stele_module *module,
@@ -171,7 +179,7 @@ static void report_circle(const struct collection *collection, const struct stel
     struct stele__buffer *text = stele__problem(collection->problems, module, NULL, NULL);
 
     stele__buffer_add_text(text, "modules in a circle: ");
-    print_trail(text, trail, top);
+    print_trail(text, trail, top, 0);
     stele__buffer_add_text(text, stele__module_label(module));
 }
 

@@ -18,24 +18,43 @@
 #include "bus/check.h"
 #include "bus/core.h"
 
-/* What an error's message can hold of problems, less the words around them and between. */
-enum { REPORT_MAX = 3600 };
+/* What an error's message can hold of problems, less the words around them and between; and of each one. */
+enum { REPORT_MAX = 3600, LINE_MAX_SIZE = 1200 };
 
 /* --- The report ---------------------------------------------------------------------------- */
 
-/* As many whole lines as fit: their size, and how many they are. Each begins with a newline. */
-static size_t fit_lines(struct stele_slice text, size_t *lines)
+/* How much of a line is shown: all of it, or whole characters. */
+static size_t shown_size(struct stele_slice line)
 {
-    size_t size = 0;
+    size_t size = LINE_MAX_SIZE;
 
-    *lines = 0;
-    for (size_t i = 1; i <= text.size && i <= REPORT_MAX; i++) {
-        if (i < text.size && text.data[i] != '\n')
-            continue;
-        size = i;
-        (*lines)++;
-    }
+    if (line.size <= LINE_MAX_SIZE)
+        return line.size;
+    while (size > 0 && ((unsigned char)line.data[size] & 0xc0) == 0x80)
+        size--;
     return size;
+}
+
+/* As many lines as fit, each with a newline before it, and shortened if it is very long; returns how many they are. */
+static size_t fit_lines(struct stele_slice text, struct stele__buffer *out)
+{
+    static const char cut[] = " ...";
+    size_t lines = 0;
+
+    while (text.size > 0) {
+        const char *end = memchr(text.data + 1, '\n', text.size - 1);
+        const struct stele_slice line = {text.data, end ? (size_t)(end - text.data) : text.size};
+        const size_t shown = shown_size(line);
+        const size_t size = shown + (shown < line.size ? sizeof(cut) - 1 : 0);
+
+        if (out->size + size > REPORT_MAX)
+            break;
+        stele__buffer_print(out, "%.*s%s", (int)shown, line.data, shown < line.size ? cut : "");
+        lines++;
+        text.data += line.size;
+        text.size -= line.size;
+    }
+    return lines;
 }
 
 /* "2 problems: one; another" */
@@ -52,23 +71,26 @@ static void join_lines(struct stele__buffer *message, const struct stele__proble
 
 static stele_status fail_problems(const struct stele__problems *problems, stele_error **error)
 {
-    struct stele_slice text = stele__buffer_slice(&problems->text);
-    struct stele__buffer message;
-    size_t lines = 0;
+    struct stele__buffer shown, message;
+    size_t lines;
     char rest[40] = "";
     stele_status status;
 
-    text.size = fit_lines(text, &lines);
+    stele__buffer_init(&shown);
+    stele__buffer_init(&message);
+    lines = fit_lines(stele__buffer_slice(&problems->text), &shown);
     if (lines < problems->count)
         snprintf(rest, sizeof(rest), "\nand %zu more", problems->count - lines);
-    stele__buffer_init(&message);
-    join_lines(&message, problems, text);
+    join_lines(&message, problems, stele__buffer_slice(&shown));
     stele__buffer_add_byte(&message, '\0');
-    status = stele__buffer_finish(&message, "problems", error);
+    status = stele__buffer_finish(&shown, "problems", error);
+    if (status == STELE_OK)
+        status = stele__buffer_finish(&message, "problems", error);
     if (status == STELE_OK) {
         status = stele__fail(error, STELE_INVALID, "%s%s%s", message.data, *rest ? "; " : "", *rest ? rest + 1 : "");
-        stele__error_add(error, "problems", "%.*s%s", (int)text.size - 1, text.data + 1, rest);
+        stele__error_add(error, "problems", "%.*s%s", (int)shown.size - 1, shown.data + 1, rest);
     }
+    stele__buffer_fini(&shown);
     stele__buffer_fini(&message);
     return status;
 }
@@ -266,6 +288,8 @@ stele_status stele_app_mount(stele_app *app, const struct stele_module *const *m
         return stele__fail_argument(error, "app", "it is NULL");
     if (!modules)
         return stele__fail_argument(error, "modules", "it is NULL");
+    if (!stele__bus_is_usable(app->bus))
+        return stele__bus_fail_unusable(app->bus, error);
     if (app->state != STELE__MOUNTING)
         return stele__fail(error, STELE_INVALID, "modules are mounted before the app is started");
     stele__vector_init(&all, sizeof(struct stele__mounted *));

@@ -6,7 +6,8 @@
  * A handler may only do little: it writes one byte and restores errno. Where it
  * writes to is the one thing that has to be global; whoever catches the signals
  * owns it until releasing. A handler may be under way in another thread
- * meanwhile, so the pipe is closed when nobody is counted inside any more.
+ * meanwhile, so the pipe is closed when nobody is counted inside any more. A
+ * child of the process has the handler too, and dies of the signal.
  *
  * What can fail: the system is out of descriptors; somebody has the signals.
  */
@@ -26,7 +27,8 @@ enum { NOBODY = -1 };
 
 static atomic_bool is_owned;
 static atomic_int target = NOBODY;
-static atomic_int writers; /* about to write to the target, or writing */
+static atomic_int writers;  /* about to write to the target, or writing */
+static atomic_int owner_id; /* the process that has the target: its children inherit the pipe and the handlers */
 
 static void write_byte(int descriptor, char byte)
 {
@@ -50,10 +52,22 @@ static void write_to_target(char byte)
     errno = number;
 }
 
+/* In a child nobody polls: there the signal does what it does without a handler, as soon as this one has returned. */
+static void act_by_default(int signal)
+{
+    struct sigaction action = {.sa_handler = SIG_DFL};
+
+    sigemptyset(&action.sa_mask);
+    sigaction(signal, &action, NULL);
+    raise(signal);
+}
+
 static void on_signal(int signal)
 {
-    (void)signal;
-    write_to_target(STELE__WOKEN_SIGNAL);
+    if (getpid() == (pid_t)atomic_load(&owner_id))
+        write_to_target(STELE__WOKEN_SIGNAL);
+    else
+        act_by_default(signal);
 }
 
 void stele__signals_wake(void)
@@ -101,6 +115,7 @@ stele_status stele__signals_catch(struct stele__signals *signals, stele_error **
         atomic_store(&is_owned, false);
         return status;
     }
+    atomic_store(&owner_id, (int)getpid());
     atomic_store(&target, signals->write_end);
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, &signals->interrupt);

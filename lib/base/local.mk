@@ -10,6 +10,8 @@ libstele_core_la_SOURCES += \
 	lib/base/clock.h \
 	lib/base/error.c \
 	lib/base/error.h \
+	lib/base/fork.c \
+	lib/base/fork.h \
 	lib/base/futex.c \
 	lib/base/futex.h \
 	lib/base/log.c \

@@ -7,8 +7,9 @@
  *     else               an entry
  *
  * Entries keep their hash: growing never touches the keys, and a search
- * compares keys only where the hashes are equal. What can fail: memory runs
- * out in a put, and the map stays as it was.
+ * compares keys only where the hashes are equal. A table that has become far
+ * too large is made smaller, or given back: what a burst of keys took does not
+ * stay. What can fail: memory runs out in a put, and the map stays as it was.
  */
 #include "base/map.h"
 
@@ -17,7 +18,7 @@
 
 #include <xxhash.h>
 
-enum { CAPACITY_MIN = 16 };
+enum { CAPACITY_MIN = 16, CAPACITY_KEPT = 1024 };
 
 struct stele__map_entry {
     struct stele_slice key;
@@ -137,6 +138,17 @@ bool stele__map_put(struct stele__map *map, struct stele_slice key, void *value)
     return true;
 }
 
+/* Give back what a few entries do not need; where there is no memory for a smaller table, the large one stays. */
+static void shrink(struct stele__map *map)
+{
+    if (map->capacity <= CAPACITY_KEPT || map->count >= map->capacity / 8)
+        return;
+    if (map->count == 0)
+        stele__map_fini(map);
+    else
+        rebuild(map, map->capacity / 4);
+}
+
 void *stele__map_remove(struct stele__map *map, struct stele_slice key)
 {
     struct stele__map_entry *entry = find(map, key);
@@ -148,6 +160,7 @@ void *stele__map_remove(struct stele__map *map, struct stele_slice key)
     entry->value = &tombstone;
     map->count--;
     map->tombstones++;
+    shrink(map);
     return value;
 }
 

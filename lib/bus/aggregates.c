@@ -112,8 +112,8 @@ static stele_status check_aggregate(stele_bus *bus, const struct stele_aggregate
     const struct stele_aggregate *aggregate;
     stele_status status = STELE_OK;
 
-    if (!bus)
-        return stele__fail_argument(error, "bus", "is NULL");
+    if (!stele__bus_is_usable(bus))
+        return stele__bus_fail_unusable(bus, error);
     if (!route || !route->repository)
         return stele__fail_argument(error, route ? "repository" : "route", "is NULL");
     if (route->delivery != STELE_INLINE && route->delivery != STELE_QUEUED)

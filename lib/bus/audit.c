@@ -13,7 +13,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -50,6 +53,7 @@ struct audit {
     struct stele_observer table;
     struct stele__observers *observers;
     int file;
+    bool is_pipe;    /* its reader may go away, or be slow: who writes neither waits nor dies of it */
     bool is_torn;    /* the file ends inside a line */
     bool has_failed; /* the last write did, and was logged */
     struct stele__buffer line;
@@ -111,6 +115,26 @@ static stele_status write_json(struct audit *audit, const struct stele_observati
     return stele__value_to_json(&stele__audit_line_type, &line, &audit->line, NULL);
 }
 
+/* As write(2), but the process is sent no SIGPIPE when nobody reads any more. */
+static ssize_t write_to_pipe(int file, const void *bytes, size_t size)
+{
+    sigset_t pipe_signal, before, pending;
+    ssize_t written;
+    int number, signal;
+
+    sigemptyset(&pipe_signal);
+    sigaddset(&pipe_signal, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe_signal, &before);
+    written = write(file, bytes, size);
+    number = errno;
+    /* One that somebody else holds back is taken with it: it says the same. */
+    if (written < 0 && number == EPIPE && sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE) == 1)
+        sigwait(&pipe_signal, &signal);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    errno = number;
+    return written;
+}
+
 /* Write all of the buffer; STELE_IO with `errno` set. */
 static stele_status write_line(struct audit *audit)
 {
@@ -118,7 +142,7 @@ static stele_status write_line(struct audit *audit)
     size_t left = audit->line.size;
 
     while (left > 0) {
-        const ssize_t written = write(audit->file, at, left);
+        const ssize_t written = audit->is_pipe ? write_to_pipe(audit->file, at, left) : write(audit->file, at, left);
 
         if (written < 0 && errno == EINTR)
             continue;
@@ -169,12 +193,17 @@ static void free_audit(void *context)
 static stele_status open_file(struct audit *audit, const char *path, stele_error **error)
 {
     enum { MODE = 0640 };
+    struct stat facts;
 
-    audit->file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, MODE);
-    if (audit->file >= 0)
-        return STELE_OK;
-    return stele__fail(error, errno == EACCES || errno == EPERM || errno == EROFS ? STELE_DENIED : STELE_IO,
-                       "audit %s: %s", path, strerror(errno));
+    /* Without a reader a pipe is opened at once, or never. */
+    audit->file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, MODE);
+    if (audit->file < 0 || fstat(audit->file, &facts) != 0)
+        return stele__fail(error, errno == EACCES || errno == EPERM || errno == EROFS ? STELE_DENIED : STELE_IO,
+                           "audit %s: %s", path, strerror(errno));
+    audit->is_pipe = S_ISFIFO(facts.st_mode);
+    if (!audit->is_pipe && fcntl(audit->file, F_SETFL, O_APPEND) != 0)
+        return stele__fail(error, STELE_IO, "audit %s: %s", path, strerror(errno));
+    return STELE_OK;
 }
 
 stele_status stele__audit_new(struct stele__observers *observers, const char *path, unsigned kinds, stele_error **error)

@@ -238,6 +238,8 @@ static void resume_one(struct stele__partition *partition, void *context)
     struct stele__hold *hold = partition->hold;
 
     (void)context;
+    if (partition->is_recalled) /* it goes on when that call has ended */
+        return;
     if (!hold) {
         stele__mailbox_resume(&partition->mailbox);
     } else if (hold->is_suspended || hold->is_due) {

@@ -38,6 +38,7 @@ struct stele__partition {
     struct stele__mailbox mailbox;
     struct stele__box *box;
     struct stele__hold *hold; /* guarded by the bus */
+    bool is_recalled;         /* what was held is being called again; likewise */
 };
 
 struct stele__box {

@@ -131,12 +131,14 @@ stele_status stele_bus_new(stele_runtime *runtime, const struct stele_bus_option
     if (status != STELE_OK)
         return status;
     bus = stele__alloc(sizeof(*bus));
-    if (!bus || !init_bus(bus)) {
+    if (!bus || !stele__fork_watch() || !init_bus(bus)) {
         stele__free(bus, sizeof(*bus));
         return stele__fail_memory(error);
     }
     bus->runtime = runtime;
+    bus->generation = stele__fork_generation();
     bus->measures = options && options->measure;
+    bus->source_is_route = options && options->source_is_route;
     bus->hops = options && options->hops ? options->hops : STELE_HOPS_MAX;
     bus->timeout_ms = options && options->timeout_ms ? options->timeout_ms : TIMEOUT_MS;
     status = equip(bus, options, error);
@@ -145,6 +147,19 @@ stele_status stele_bus_new(stele_runtime *runtime, const struct stele_bus_option
     else
         *out = bus;
     return status;
+}
+
+bool stele__bus_is_usable(const stele_bus *bus)
+{
+    return bus && !stele__bus_is_foreign(bus);
+}
+
+stele_status stele__bus_fail_unusable(const stele_bus *bus, stele_error **error)
+{
+    if (!bus)
+        return stele__fail_argument(error, "bus", "is NULL");
+    return stele__fail(error, STELE_FORKED,
+                       "the bus was made before fork(): fork first, and make runtime and bus in each process");
 }
 
 /* --- Its parts ------------------------------------------------------------------------------------ */
@@ -196,8 +211,8 @@ stele_status stele_bus_follow(stele_bus *bus, stele_store *store, stele_error **
     struct stele__follower *follower = NULL;
     stele_status status = STELE_OK;
 
-    if (!bus)
-        return stele__fail_argument(error, "bus", "is NULL");
+    if (!stele__bus_is_usable(bus))
+        return stele__bus_fail_unusable(bus, error);
     if (!store)
         return stele__fail_argument(error, "store", "is NULL");
     pthread_mutex_lock(&bus->mutex);
@@ -267,8 +282,8 @@ stele_status stele_bus_add_interceptor(stele_bus *bus, const struct stele_interc
     uint64_t order;
     stele_status status;
 
-    if (!bus)
-        return stele__fail_argument(error, "bus", "is NULL");
+    if (!stele__bus_is_usable(bus))
+        return stele__bus_fail_unusable(bus, error);
     pthread_mutex_lock(&bus->mutex);
     order = bus->next_place++;
     pthread_mutex_unlock(&bus->mutex);
@@ -289,7 +304,7 @@ bool stele_bus_remove_interceptor(stele_bus *bus, const char *name)
     struct stele__placed *removed = NULL;
     size_t index;
 
-    if (!bus || !name)
+    if (!stele__bus_is_usable(bus) || !name)
         return false;
     pthread_mutex_lock(&bus->mutex);
     index = find_placed(bus, name);
@@ -317,8 +332,8 @@ static stele_status set_paused(stele_bus *bus, const char *name, void (*set)(str
     const struct stele__route *route;
     stele_status status = STELE_OK;
 
-    if (!bus)
-        return stele__fail_argument(error, "bus", "is NULL");
+    if (!stele__bus_is_usable(bus))
+        return stele__bus_fail_unusable(bus, error);
     if (!name)
         return stele__fail_argument(error, "route", "is NULL");
     pthread_mutex_lock(&bus->mutex);
@@ -431,14 +446,17 @@ static bool begin_stop(stele_bus *bus)
     return is_first;
 }
 
-static void add_name(struct stele_stopped *stopped, const char *name)
+/* Name a route, once. */
+static void add_name(struct stele_stopped *stopped, struct stele__route *route)
 {
+    const char *name = route->table->name;
     const size_t used = strlen(stopped->routes);
     const size_t size = strlen(name);
     const size_t separator = used ? 2 : 0;
 
-    if (used + separator + size >= sizeof(stopped->routes))
+    if (route->is_told || used + separator + size >= sizeof(stopped->routes))
         return;
+    route->is_told = true;
     memcpy(stopped->routes + used, ", ", separator);
     memcpy(stopped->routes + used + separator, name, size + 1);
 }
@@ -455,7 +473,7 @@ static void close_routes(stele_bus *bus, const struct stele__context *own, struc
         discarded = stele__box_close(route->box, STELE_SHUTDOWN);
         stopped->discarded += discarded;
         if (discarded)
-            add_name(stopped, route->table->name);
+            add_name(stopped, route);
     }
     for (size_t i = bus->routes.count; i-- > 0;) {
         struct stele__route *route = route_at(bus, i);
@@ -465,7 +483,7 @@ static void close_routes(stele_bus *bus, const struct stele__context *own, struc
 
         if (running || may_run) {
             stopped->running += running ? running : atomic_load(&route->counts.running);
-            add_name(stopped, route->table->name);
+            add_name(stopped, route);
         } else if (!is_own) {
             stele__route_call_stop(route);
         }
@@ -500,8 +518,8 @@ stele_status stele_bus_stop(stele_bus *bus, uint32_t timeout_ms, struct stele_st
     bool was_quiet = false;
     int64_t deadline;
 
-    if (!bus)
-        return stele__fail_argument(error, "bus", "is NULL");
+    if (!stele__bus_is_usable(bus))
+        return stele__bus_fail_unusable(bus, error);
     if (!begin_stop(bus))
         return report(&stopped, out, error);
     deadline = stele__runtime_monotonic(bus->runtime) + timeout_ms * STELE__NANOS_PER_MILLISECOND;
@@ -526,7 +544,7 @@ void stele_bus_free(stele_bus *bus)
     bool is_quiet_now;
     bool is_drained;
 
-    if (!bus)
+    if (!stele__bus_is_usable(bus))
         return;
     stele_bus_stop(bus, 0, NULL, NULL);
     is_drained = stele__schedules_drain(bus->schedules);

@@ -15,6 +15,11 @@ struct stele__route; /* a route on a bus, with its mailboxes */
 
 /* --- The core offers ------------------------------------------------------------ */
 
+/* False for NULL, and in a child of the process that made the bus. */
+bool stele__bus_is_usable(const stele_bus *bus);
+/* Why it is not: STELE_INVALID, STELE_FORKED. */
+stele_status stele__bus_fail_unusable(const stele_bus *bus, stele_error **error);
+
 /* The type known by a name; NULL if none is. */
 const struct stele_type *stele__bus_type(stele_bus *bus, struct stele_slice name);
 
@@ -67,8 +72,9 @@ stele_status stele__graves_follow(struct stele__graves *graves, stele_store *sto
 /* Bury a message. A store that refuses it is logged, and the letter kept in memory. */
 void stele__graves_bury(struct stele__graves *graves, const char *route, const stele_message *message,
                         stele_status status, const char *text, unsigned attempts);
-/* Look for letters that are marked as requeued, and hand them to their routes: after commits, and when a route is added. */
-void stele__graves_look(struct stele__graves *graves);
+/* Look for letters that are marked as requeued, and hand them to their routes: after commits, and when a route is added.
+ * False if that could not be done now, and is to be tried again. */
+bool stele__graves_look(struct stele__graves *graves);
 uint64_t stele__graves_count(struct stele__graves *graves);
 
 /* --- The log (follow.c) -------------------------------------------------------------- */

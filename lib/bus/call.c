@@ -5,8 +5,8 @@
  *     │                    │ failed
  *     │                    └─► FAILED ──PROCEED──► DONE ─► policy, unit of work, "TYPE.error"
  *     │                          │ SKIP, FALLBACK ─► DONE ─► a success after all
- *     │                          └ RETRY ─► DONE ─► later, its attempt counted; as PROCEED if there is no time for it
- *     ├ SKIP, FALLBACK: a success without a call     ├ RETRY: later, the attempt not counted
+ *     │                          └ RETRY ─► DONE ─► later, its attempt counted; behind the unit's deadline: TIMEOUT now
+ *     ├ SKIP, FALLBACK: a success without a call     ├ RETRY: later, the attempt not counted; or TIMEOUT
  *     └ FAIL: a failure that nobody is asked about again
  *
  * Each attempt goes the whole way: interceptors are asked at HANDLE and told at
@@ -167,6 +167,31 @@ static bool is_stopping(const stele_bus *bus)
     return stele__bus_state(bus) == STELE__BUS_STOPPED;
 }
 
+/* STELE_OK if there is sense in a call after so long; STELE_TIMEOUT if nobody waits for it then; else STELE_CANCELLED. */
+static stele_status look_ahead(const struct stele__context *context, int64_t delay)
+{
+    const struct stele_unit *unit = context->unit;
+
+    if (stele__unit_is_cancelled(unit) || is_stopping(context->bus) || atomic_load(&context->item->route->is_removed))
+        return STELE_CANCELLED;
+    return !unit || unit->deadline - stele__runtime_monotonic(context->bus->runtime) > delay ? STELE_OK : STELE_TIMEOUT;
+}
+
+static const char late_retry_text[] = "there was no time left to try again";
+
+/* The failure behind which there is no time for another attempt. */
+static stele_status fail_late(struct stele__context *context, stele_status status)
+{
+    const char *why = text_of(context, status);
+    const size_t size = sizeof(late_retry_text) + 2 + strlen(why);
+    char *text = stele__arena_alloc(&context->arena, size);
+
+    if (text)
+        snprintf(text, size, "%s: %s", late_retry_text, why);
+    context->text = text ? text : late_retry_text;
+    return STELE_TIMEOUT;
+}
+
 static void succeed(struct stele__context *context)
 {
     if (context->emitted_count && is_stopping(context->bus)) {
@@ -269,7 +294,10 @@ static struct stele__result keep_from_calling(struct attempt *attempt, struct st
     const char *text = stele__call_answer_text(&attempt->call);
 
     switch (answer.signal) {
-    case STELE_RETRY_LATER: return result_of(STELE__BACK_OFF, STELE_OK, answer.delay);
+    case STELE_RETRY_LATER:
+        if (look_ahead(context, answer.delay) == STELE_TIMEOUT)
+            return result_of(stele__call_give_up(context, STELE_TIMEOUT), STELE_TIMEOUT, 0);
+        return result_of(STELE__BACK_OFF, STELE_OK, answer.delay);
     case STELE_SKIP:
     case STELE_FALLBACK:
         stele__tally(&route->counts.skipped);
@@ -390,17 +418,6 @@ static struct stele__result recover(struct attempt *attempt, stele_status status
     }
 }
 
-/* True if whoever calls, or the mailbox, can still wait so long and call again. */
-static bool is_time_left(const struct stele__context *context, int64_t delay)
-{
-    const struct stele__route *route = context->item->route;
-    const struct stele_unit *unit = context->unit;
-
-    if (stele__unit_is_cancelled(unit) || is_stopping(context->bus) || atomic_load(&route->is_removed))
-        return false;
-    return route->box || !unit || unit->deadline - stele__runtime_monotonic(context->bus->runtime) > delay;
-}
-
 static struct stele__result fail_call(struct attempt *attempt, stele_status status)
 {
     struct stele__context *context = attempt->context;
@@ -413,8 +430,14 @@ static struct stele__result fail_call(struct attempt *attempt, stele_status stat
         answer = stele__chain_ask(chain_of(attempt), STELE_AT_FAILED, &attempt->call);
     }
     tell_done(attempt, status);
-    if (answer.signal == STELE_RETRY_LATER && !is_time_left(context, answer.delay))
-        answer = stele_proceed();
+    if (answer.signal == STELE_RETRY_LATER) {
+        const stele_status ahead = look_ahead(context, answer.delay);
+
+        if (ahead != STELE_OK)
+            answer = stele_proceed();
+        if (ahead == STELE_TIMEOUT)
+            status = fail_late(context, status);
+    }
     if (answer.signal != STELE_PROCEED)
         return recover(attempt, status, answer);
     stele__see(context, STELE_SEEN_FAILED, status, text_of(context, status), attempt->duration, 0);
@@ -467,7 +490,7 @@ static bool pass(const struct stele__context *context, int64_t delay)
     stele_bus *bus = context->bus;
     const struct stele_clock *clock = stele_runtime_clock(bus->runtime);
 
-    if (!is_time_left(context, delay))
+    if (look_ahead(context, delay) != STELE_OK)
         return false;
     if (delay <= 0)
         return true;
@@ -475,7 +498,7 @@ static bool pass(const struct stele__context *context, int64_t delay)
         clock->pause(clock->context, delay);
     else
         stele__runtime_wait(bus->runtime, &bus->stopped, stele__runtime_monotonic(bus->runtime) + delay);
-    return is_time_left(context, 0);
+    return look_ahead(context, 0) == STELE_OK;
 }
 
 void stele__call_inline(struct stele__context *context)
@@ -497,9 +520,7 @@ void stele__call_inline(struct stele__context *context)
 
 enum stele__verdict stele__call_give_up(struct stele__context *context, stele_status status)
 {
-    static const char text[] = "there was no time left to try again";
-
     context->call = 0; /* that one has ended: there is none for this */
-    stele__see(context, STELE_SEEN_FAILED, status, text, 0, 0);
-    return fail(context, status, text, false);
+    stele__see(context, STELE_SEEN_FAILED, status, late_retry_text, 0, 0);
+    return fail(context, status, late_retry_text, false);
 }

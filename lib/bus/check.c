@@ -235,7 +235,7 @@ size_t stele_bus_check(stele_bus *bus, stele_problem *problem, void *context)
 {
     struct graph graph = {.bus = bus, .problem = problem, .context = context};
 
-    if (!bus || !problem)
+    if (!stele__bus_is_usable(bus) || !problem)
         return 0;
     stele__vector_init(&graph.nodes, sizeof(struct node));
     stele__buffer_init(&graph.text);

@@ -165,6 +165,15 @@ struct stele__envelope_draft {
     char traceparent[STELE__TRACEPARENT_SIZE];
 };
 
+/* The source of what is published here; NULL: that of messages. */
+static const char *source_here(const stele_bus *bus)
+{
+    const struct stele__context *context = stele__current;
+
+    return bus->source_is_route && context && context->bus == bus && context->item ? context->item->route->table->name
+                                                                                   : bus->source;
+}
+
 static void draft_envelope(stele_bus *bus, const struct stele_message_options *given, const stele_message *cause,
                            struct stele__envelope_draft *draft)
 {
@@ -176,7 +185,7 @@ static void draft_envelope(stele_bus *bus, const struct stele_message_options *g
     if (!options->cause)
         options->cause = cause;
     if (!options->source)
-        options->source = bus->source;
+        options->source = source_here(bus);
     /* A new message reads the system's clock itself, once for its time and its id. */
     if (!options->has_time && stele_runtime_clock(bus->runtime) != stele_clock_system()) {
         options->has_time = true;
@@ -368,9 +377,10 @@ static enum stele_message_kind kind_of(stele_bus *bus, const char *name, const s
 
 static stele_status forward(struct stele__context *context, const char *type, stele_error **error)
 {
+    const char *source = source_here(context->bus);
     struct stele__again how = {.type = type,
                                .kind = kind_of(context->bus, type, context->message),
-                               .source = context->bus->source ? context->bus->source : STELE__SOURCE_DEFAULT,
+                               .source = source ? source : STELE__SOURCE_DEFAULT,
                                .cause = context->message};
     char traceparent[STELE__TRACEPARENT_SIZE];
     stele_message *copy = NULL;

@@ -20,6 +20,7 @@
 #include <stdatomic.h>
 
 #include "base/arena.h"
+#include "base/fork.h"
 #include "base/map.h"
 #include "base/vector.h"
 #include "message/message.h"
@@ -61,6 +62,7 @@ struct stele__route {
     struct stele__route *next_leaving;
     bool is_leaving; /* removed, and the bus waits for its deliveries */
     bool is_left;    /* it gets no more of them */
+    bool is_told;    /* in the report of who stops the bus: that one's */
 };
 
 #define STELE__ROUTE_KNOWN (UINT64_C(1) << 32)
@@ -449,10 +451,12 @@ struct stele_bus {
     atomic_bool has_ghosts; /* see stele__table_remove() */
     atomic_int state;       /* enum stele__bus_state */
     bool measures;
+    unsigned generation; /* of the process, see base/fork.h */
     unsigned hops;
     uint32_t timeout_ms;
     stele_runtime *runtime;
-    char *source; /* NULL: that of messages */
+    char *source;         /* NULL: that of messages */
+    bool source_is_route; /* of what handlers publish */
     struct stele__observers *observers;
     struct stele__graves *graves;
     struct stele__schedules *schedules;
@@ -484,6 +488,11 @@ struct stele_bus {
 static inline bool stele__is_seen(stele_bus *bus, unsigned kinds)
 {
     return (stele__observers_want(bus->observers) & kinds) != 0;
+}
+/* In a child of the process that made it: its threads are gone, and its locks may be held by them. */
+static inline bool stele__bus_is_foreign(const stele_bus *bus)
+{
+    return bus->generation != stele__fork_generation();
 }
 static inline enum stele__bus_state stele__bus_state(const stele_bus *bus)
 {

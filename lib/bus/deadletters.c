@@ -78,8 +78,10 @@ stele_status stele_dead_list(stele_bus *bus, const struct stele_dead_query *quer
     struct stele__choice choice = {.store = NULL};
     stele_status status;
 
-    if (!bus || !visit)
-        return stele__fail_argument(error, bus ? "visit" : "bus", "is NULL");
+    if (!stele__bus_is_usable(bus))
+        return stele__bus_fail_unusable(bus, error);
+    if (!visit)
+        return stele__fail_argument(error, "visit", "is NULL");
     status = choose_on_bus(bus, query, &choice, error);
     if (status == STELE_OK)
         stele__choice_show(&choice, visit, context);
@@ -131,8 +133,8 @@ stele_status stele_dead_drop(stele_bus *bus, const struct stele_dead_query *quer
     struct stele__choice choice = {.store = NULL};
     stele_status status;
 
-    if (!bus)
-        return stele__fail_argument(error, "bus", "is NULL");
+    if (!stele__bus_is_usable(bus))
+        return stele__bus_fail_unusable(bus, error);
     status = choose_on_bus(bus, query, &choice, error);
     if (status == STELE_OK)
         status = mark_on_bus(bus, &choice, STELE__DEAD_DROPPED, count, error);
@@ -173,8 +175,8 @@ stele_status stele_dead_requeue(stele_bus *bus, const struct stele_dead_query *q
     const char *missing = NULL;
     stele_status status;
 
-    if (!bus)
-        return stele__fail_argument(error, "bus", "is NULL");
+    if (!stele__bus_is_usable(bus))
+        return stele__bus_fail_unusable(bus, error);
     status = choose_on_bus(bus, query, &choice, error);
     if (status == STELE_OK) {
         leave_out(bus, &choice, &missing);
@@ -304,7 +306,14 @@ static void settled(void *context, stele_status status)
     free_redelivery(redelivery);
 }
 
-static void redeliver(struct redelivery *redelivery)
+/* What the store has lost will not be there at the next look either; the rest may. */
+static bool is_for_good(stele_status status)
+{
+    return status == STELE_CORRUPT || status == STELE_NOT_FOUND;
+}
+
+/* False if it is to be tried again. */
+static bool redeliver(struct redelivery *redelivery)
 {
     struct stele__graves *graves = redelivery->graves;
     struct stele__route *route = stele__bus_route(graves->bus, redelivery->name.route);
@@ -316,17 +325,17 @@ static void redeliver(struct redelivery *redelivery)
     if (!route) {
         let_go(graves, &redelivery->name);
         free_redelivery(redelivery);
-        return;
+        return true;
     }
     redelivery->message = NULL;
     if (!message)
-        status = stele__dead_message(store_of(graves), redelivery->position, redelivery->version, &message, &why);
-    /* What cannot be read now cannot be read at the next look either: it stays marked as being delivered. */
-    if (status == STELE_OK) {
+        status = stele__dead_message(store_of(graves), redelivery->name.id, redelivery->position, redelivery->version,
+                                     &message, &why);
+    if (status == STELE_OK)
         status = stele__route_deliver(route, message, settled, redelivery, &why);
-        if (status != STELE_OK)
-            let_go(graves, &redelivery->name);
-    }
+    /* It stays marked as being delivered, so that nobody tries again. */
+    if (status != STELE_OK && !is_for_good(status))
+        let_go(graves, &redelivery->name);
     if (status != STELE_OK) {
         STELE__LOG(STELE_LOG_WARNING, "a dead letter cannot be handed to its route again",
                    {"route", redelivery->name.route}, {"id", redelivery->name.id}, {"why", stele_error_message(why)});
@@ -335,13 +344,15 @@ static void redeliver(struct redelivery *redelivery)
     stele_error_free(why);
     stele_message_unref(message);
     stele__route_unref(route);
+    return status == STELE_OK || is_for_good(status);
 }
 
-void stele__graves_look(struct stele__graves *graves)
+bool stele__graves_look(struct stele__graves *graves)
 {
     struct redelivery *next;
     stele_error *why = NULL;
     stele_status status;
+    bool is_done;
 
     pthread_mutex_lock(&graves->mutex);
     status = fold(graves, &why);
@@ -350,12 +361,14 @@ void stele__graves_look(struct stele__graves *graves)
     if (status != STELE_OK)
         STELE__LOG(STELE_LOG_WARNING, "dead letters cannot be read", {"why", stele_error_message(why)});
     stele_error_free(why);
+    is_done = status == STELE_OK;
     while (next) {
         struct redelivery *redelivery = next;
 
         next = redelivery->next;
-        redeliver(redelivery);
+        is_done = redeliver(redelivery) && is_done;
     }
+    return is_done;
 }
 
 /* --- Burying --------------------------------------------------------------------------------- */
@@ -398,7 +411,7 @@ static void bury_here(struct stele__graves *graves, struct stele__burial *burial
 void stele__graves_bury(struct stele__graves *graves, const char *route, const stele_message *message,
                         stele_status status, const char *text, unsigned attempts)
 {
-    char id[STELE_ID_MAX + 1], type[STELE_TYPE_MAX + 1];
+    char id[STELE__LETTER_ID_MAX + 1], type[STELE_TYPE_MAX + 1];
     struct stele__burial burial = {
         .route = route,
         .id = id,
@@ -411,7 +424,7 @@ void stele__graves_bury(struct stele__graves *graves, const char *route, const s
     stele_store *store = store_of(graves);
     stele_error *why = NULL;
 
-    snprintf(id, sizeof(id), "%.*s", STELE_SLICE(stele_message_id(message)));
+    stele__letter_id(message, id);
     snprintf(type, sizeof(type), "%.*s", STELE_SLICE(stele_message_type(message)));
     if (!store) {
         bury_here(graves, &burial, message);

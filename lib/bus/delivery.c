@@ -100,7 +100,8 @@ static void tell_discarded(const struct stele__delivery *delivery, stele_status 
 void stele__delivery_discard(struct stele__delivery *delivery, stele_status status)
 {
     tell_discarded(delivery, status);
-    settle(delivery, status);
+    /* Whoever waits for its end must not take it for handled, as what a handler returned. */
+    settle(delivery, status == STELE_SHUTDOWN ? status : STELE_CANCELLED);
     release(delivery);
 }
 
@@ -111,7 +112,7 @@ static void run_delivery(struct stele__delivery *delivery, bool was_held);
 /* Let the mailbox go on, unless it is paused or something is held. Under the bus's mutex. */
 static void go_on(struct stele__partition *partition)
 {
-    if (!partition->hold && !atomic_load(&partition->box->is_paused))
+    if (!partition->hold && !partition->is_recalled && !atomic_load(&partition->box->is_paused))
         stele__mailbox_resume(&partition->mailbox);
 }
 
@@ -130,6 +131,7 @@ static void run_held(struct stele__task *task)
         hold->is_due = true;
     else
         partition->hold = NULL;
+    partition->is_recalled = !is_paused;
     pthread_mutex_unlock(&bus->mutex);
     if (is_paused)
         return;
@@ -164,6 +166,7 @@ static bool hold_delivery(struct stele__delivery *delivery, const struct stele__
     is_held = !atomic_load(&partition->box->is_closed);
     if (is_held) {
         partition->hold = hold;
+        partition->is_recalled = false;
         stele__mailbox_pause(&partition->mailbox);
         if (!hold->is_suspended && !stele__timer_start(bus->runtime, &hold->timer, result->delay)) {
             partition->hold = NULL;
@@ -281,6 +284,9 @@ static bool attempt(struct stele__delivery *delivery, stele_status *status)
     if (!is_held && (result.verdict == STELE__LATER || result.verdict == STELE__BACK_OFF))
         give_up(delivery, &result);
     *status = result.status;
+    /* Its route ends, and nobody has decided what becomes of it. */
+    if (!is_held && result.verdict == STELE__SUSPENDED && reason_to_discard(delivery) != STELE_OK)
+        *status = reason_to_discard(delivery);
     stele__read_end(bus, reading);
     return is_held;
 }
@@ -298,6 +304,7 @@ static void run_delivery(struct stele__delivery *delivery, bool was_held)
     settle(delivery, status);
     if (was_held) {
         pthread_mutex_lock(&bus->mutex);
+        partition->is_recalled = false;
         go_on(partition);
         pthread_mutex_unlock(&bus->mutex);
     }

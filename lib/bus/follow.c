@@ -234,7 +234,8 @@ enum due { DUE_NOT, DUE_LATER, DUE_NOW };
 static enum due what_is_due(const struct stele__place *place, bool at_the_end, int64_t now, uint64_t *position)
 {
     *position = stele__place_handled(place);
-    if (place->table->delivery != STELE_DURABLE || place->is_lost || *position == place->written)
+    if (place->table->delivery != STELE_DURABLE || place->is_lost || *position == place->written ||
+        (place->is_removed && !at_the_end))
         return DUE_NOT;
     if (at_the_end || *position - place->written >= CHECKPOINT_POSITIONS)
         return DUE_NOW;
@@ -334,16 +335,18 @@ static void settled(void *context, stele_status status)
     struct stele__place *place = flight->place;
     struct stele__follower *follower = place->follower;
     const bool was_cut_off = status == STELE_CANCELLED || status == STELE_SHUTDOWN;
-    bool is_ending, was_last;
+    bool is_removed, is_ending, is_last;
 
     pthread_mutex_lock(&follower->mutex);
-    is_ending = place->is_removed || atomic_load(&follower->is_stopping);
+    is_removed = place->is_removed;
+    is_ending = is_removed || atomic_load(&follower->is_stopping);
     stele__place_settle(flight, !(was_cut_off && is_ending));
-    was_last = place->outstanding == 0;
+    is_last = place->outstanding == 0;
     pthread_mutex_unlock(&follower->mutex);
     if (!is_ending)
         wake(follower);
-    else if (was_last)
+    /* Of a removed route the checkpoint may be another's by now, who begins behind it. */
+    else if (is_last && !is_removed)
         write_last(place);
     give_place(place);
 }
@@ -570,8 +573,10 @@ static void look_for_letters(struct stele__follower *follower)
 {
     const uint64_t head = atomic_load(&follower->head);
 
-    if (atomic_exchange(&follower->looked, head) != head)
-        stele__graves_look(stele__bus_graves(follower->bus));
+    if (atomic_exchange(&follower->looked, head) == head || stele__graves_look(stele__bus_graves(follower->bus)))
+        return;
+    atomic_store(&follower->looked, 0);
+    retry_later(follower);
 }
 
 /* True if there is more to read. */

@@ -8,6 +8,7 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "base/vector.h"
+#include "bus/bus.h"
 #include "bus/describe.h"
 #include "message/value.h"
 
@@ -55,8 +56,8 @@ static stele_status collect(stele_bus *bus, struct collecting *collecting, struc
 static stele_status check(const stele_bus *bus, const stele_arena *arena, const struct stele_slice *out,
                           stele_error **error)
 {
-    if (!bus)
-        return stele__fail_argument(error, "bus", "is NULL");
+    if (!stele__bus_is_usable(bus))
+        return stele__bus_fail_unusable(bus, error);
     if (!arena)
         return stele__fail_argument(error, "arena", "is NULL");
     return out ? STELE_OK : stele__fail_argument(error, "out", "is NULL");

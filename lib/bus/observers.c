@@ -22,6 +22,7 @@
 
 #define NANOS_PER_MS INT64_C(1000000)
 #define OBSERVER_CAPACITY ((size_t)1024)
+#define OBSERVER_TIMEOUT_MS 1000
 /* How long freeing a bus waits for observers that are seeing. */
 #define FREE_WAIT (INT64_C(5000) * NANOS_PER_MS)
 
@@ -138,6 +139,7 @@ static struct stele__observer *observer_new(struct stele__observers *observers, 
     observer->table = *table;
     observer->table.kinds = table->kinds ? table->kinds : STELE_SEEN_ALL;
     observer->capacity = table->capacity ? table->capacity : OBSERVER_CAPACITY;
+    observer->limit = (table->timeout_ms ? table->timeout_ms : OBSERVER_TIMEOUT_MS) * NANOS_PER_MS;
     observer->on = stele__slice(table->on);
     observer->context = context;
     observer->owner = observers;

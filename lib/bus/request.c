@@ -28,8 +28,8 @@ stele_status stele__bus_refuse(const stele_bus *bus, stele_error **error)
 static stele_status check_send(stele_bus *bus, const stele_message *message, const struct stele_send_options *options,
                                stele_error **error)
 {
-    if (!bus)
-        return stele__fail_argument(error, "bus", "is NULL");
+    if (!bus || stele__bus_is_foreign(bus))
+        return stele__bus_fail_unusable(bus, error);
     if (!message)
         return stele__fail_argument(error, "message", "is NULL");
     return options ? stele__options_check(options, sizeof(*options), sizeof(*options), "options", error) : STELE_OK;
@@ -309,8 +309,8 @@ stele_status stele_unit_begin(stele_bus *bus, const struct stele_send_options *o
 {
     stele_status status;
 
-    if (!bus)
-        return stele__fail_argument(error, "bus", "is NULL");
+    if (!bus || stele__bus_is_foreign(bus))
+        return stele__bus_fail_unusable(bus, error);
     if (!out)
         return stele__fail_argument(error, "out", "is NULL");
     status = stele__options_check(options, sizeof(*options), sizeof(*options), "options", error);
@@ -328,6 +328,8 @@ stele_status stele_unit_publish(stele_unit *unit, const stele_message *message, 
 
     if (!unit)
         return stele__fail_argument(error, "unit", "is NULL");
+    if (stele__bus_is_foreign(unit->bus))
+        return stele__bus_fail_unusable(unit->bus, error);
     if (!message)
         return stele__fail_argument(error, "message", "is NULL");
     if (stele__message_is_lent(message)) {
@@ -371,6 +373,8 @@ stele_status stele_unit_next(stele_unit *unit, stele_message **out, stele_error 
 
     if (!unit)
         return stele__fail_argument(error, "unit", "is NULL");
+    if (stele__bus_is_foreign(unit->bus))
+        return stele__bus_fail_unusable(unit->bus, error);
     if (!out)
         return stele__fail_argument(error, "out", "is NULL");
     atomic_fetch_sub(&unit->pending, 1);
@@ -389,7 +393,8 @@ stele_status stele_unit_next(stele_unit *unit, stele_message **out, stele_error 
 
 void stele_unit_cancel(stele_unit *unit)
 {
-    stele__unit_cancel(unit);
+    if (unit && !stele__bus_is_foreign(unit->bus))
+        stele__unit_cancel(unit);
 }
 
 stele_status stele_unit_end(stele_unit *unit, struct stele_unit_outcome *outcome, stele_error **error)
@@ -398,6 +403,8 @@ stele_status stele_unit_end(stele_unit *unit, struct stele_unit_outcome *outcome
 
     if (!unit)
         return stele__fail_argument(error, "unit", "is NULL");
+    if (stele__bus_is_foreign(unit->bus))
+        return stele__bus_fail_unusable(unit->bus, error);
     status = finish(unit, error);
     fill_outcome(unit, outcome);
     stele__unit_unref(unit);

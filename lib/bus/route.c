@@ -66,6 +66,8 @@ static const char *misfit(const struct stele_route *table)
         return "a member is not of its enumeration";
     if (!table->handle)
         return "it has no handler";
+    if (table->replies && table->replies->kind != STELE_REPLY)
+        return "the type it replies with is no reply";
     if ((table->where.field != NULL) != (table->where.equals != NULL))
         return "a condition has a field and a value";
     if (is_inline && (table->partition || table->capacity || table->priority || table->overflow != STELE_BLOCK))
@@ -243,8 +245,8 @@ stele_status stele_bus_add_type(stele_bus *bus, const struct stele_type *type, s
 {
     stele_status status;
 
-    if (!bus)
-        return stele__fail_argument(error, "bus", "is NULL");
+    if (!stele__bus_is_usable(bus))
+        return stele__bus_fail_unusable(bus, error);
     if (!type)
         return stele__fail_argument(error, "type", "is NULL");
     pthread_mutex_lock(&bus->mutex);
@@ -347,6 +349,19 @@ static stele_status make_route(stele_bus *bus, const struct stele_route *table, 
     return status;
 }
 
+/* Its name, where that is the source of what it publishes. */
+static stele_status check_source(const stele_bus *bus, const struct stele_route *table, stele_error **error)
+{
+    const stele_status status =
+        bus->source_is_route ? stele__attribute_check(STELE__SOURCE, stele__slice(table->name), error) : STELE_OK;
+
+    if (status != STELE_OK) {
+        stele__error_prefix(error, "route %s", table->name);
+        stele__error_add(error, "route", "%s", table->name);
+    }
+    return status;
+}
+
 /* --- Adding ----------------------------------------------------------------------------------------------- */
 
 /* Under the mutex. */
@@ -363,7 +378,9 @@ static stele_status enlist(stele_bus *bus, struct stele__route *route, stele_err
         return fail_route(table, "another route has this name", error);
     if (stele__route_is_stored(table) && !atomic_load(&bus->follower))
         return fail_route(table, "it reads the log, which needs stele_bus_follow() first", error);
-    status = learn_all(bus, table, error);
+    status = check_source(bus, table, error);
+    if (status == STELE_OK)
+        status = learn_all(bus, table, error);
     if (status == STELE_OK)
         status = check_rivals(bus, table, error);
     if (status != STELE_OK)
@@ -424,8 +441,8 @@ stele_status stele_bus_add_route(stele_bus *bus, const struct stele_route *route
     struct stele__box *box = NULL;
     stele_status status;
 
-    if (!bus)
-        return stele__fail_argument(error, "bus", "is NULL");
+    if (!stele__bus_is_usable(bus))
+        return stele__bus_fail_unusable(bus, error);
     status = check_route(route, error);
     if (status != STELE_OK)
         return status;
@@ -512,7 +529,7 @@ bool stele_bus_remove_route(stele_bus *bus, stele_route_id id)
 {
     struct stele__route *route = NULL;
 
-    if (!bus)
+    if (!stele__bus_is_usable(bus))
         return false;
     pthread_mutex_lock(&bus->mutex);
     if (!bus->is_stopped)

@@ -303,8 +303,8 @@ static stele_status start(stele_bus *bus, const stele_message *message, int64_t 
 stele_status stele_schedule_at(stele_bus *bus, int64_t time, const stele_message *message, stele_schedule_id *id,
                                stele_error **error)
 {
-    if (!bus)
-        return stele__fail_argument(error, "bus", "is NULL");
+    if (!stele__bus_is_usable(bus))
+        return stele__bus_fail_unusable(bus, error);
     if (!message)
         return stele__fail_argument(error, "message", "is NULL");
     return start(bus, message, 0, time, id, error);
@@ -315,8 +315,8 @@ stele_status stele_schedule_every(stele_bus *bus, uint64_t interval_ms, const st
 {
     int64_t interval;
 
-    if (!bus)
-        return stele__fail_argument(error, "bus", "is NULL");
+    if (!stele__bus_is_usable(bus))
+        return stele__bus_fail_unusable(bus, error);
     if (!message)
         return stele__fail_argument(error, "message", "is NULL");
     if (interval_ms < 1 || interval_ms > DELAY_MAX / NANOS_PER_MS)
@@ -331,7 +331,7 @@ bool stele_schedule_cancel(stele_bus *bus, stele_schedule_id id)
     struct schedule *schedule;
     bool is_waiting = false;
 
-    if (!bus)
+    if (!stele__bus_is_usable(bus))
         return false;
     all = stele__bus_schedules(bus);
     pthread_mutex_lock(&all->mutex);

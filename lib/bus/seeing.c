@@ -16,8 +16,10 @@
  *                         ▲                          │ more
  *                         └──────────────────────────┘
  *
- * A timer runs while somebody sees: a call of `see` that it finds twice has
- * hung, is logged, and another thread stands in for the one it holds.
+ * A timer fires when the first of the calls of `see` that are under way has used
+ * up its time: that one has hung, is logged, and another thread stands in for the
+ * one it holds. It is not stopped by a call that returns in time, so that most
+ * calls do not touch it.
  *
  * What can fail: memory. A notification for which there is none is lost and
  * counted as dropped.
@@ -30,9 +32,6 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
-
-/* A call of `see` that lasts from one tick to the one after the next has hung. */
-#define HANG_TICK INT64_C(1000000000)
 
 /* --- Sightings -------------------------------------------------------------------- */
 
@@ -247,13 +246,25 @@ void stele__observers_notify(struct stele__observers *observers, const struct st
 
 /* --- Seeing ----------------------------------------------------------------------- */
 
-/* Have the timer run. Without memory for it, nobody looks for those that hang, until the next call of `see`. */
-static void start_watching(struct stele__observers *observers)
+/* Have the timer fire at a time. Without memory for it, nobody looks for those that hang, until the next call of `see`. */
+static void start_watching(struct stele__observers *observers, int64_t now, int64_t due)
 {
-    if (observers->is_watching || observers->is_freed)
-        return;
-    observers->is_watching = stele__timer_start(observers->runtime, &observers->watch, HANG_TICK);
+    observers->watch_due = due;
+    observers->is_watching = stele__timer_start(observers->runtime, &observers->watch, due - now);
     observers->references += observers->is_watching;
+}
+
+/* Have it fire by a time at the latest. */
+static void watch_by(struct stele__observers *observers, int64_t now, int64_t due)
+{
+    if (observers->is_freed || (observers->is_watching && observers->watch_due <= due))
+        return;
+    if (observers->is_watching) {
+        if (!stele__timer_cancel(&observers->watch)) /* it is firing, and looks at all */
+            return;
+        stele__observers_drop(observers); /* not the last: the observer has one */
+    }
+    start_watching(observers, now, due);
 }
 
 static _Thread_local struct stele__observer *innermost;
@@ -278,11 +289,13 @@ static void see(struct stele__observer *observer, const struct stele_observation
 /* The sighting to be seen now; NULL for an observer that was removed meanwhile. */
 static struct stele__sighting *begin_seeing(struct stele__observer *observer)
 {
+    const int64_t now = stele__runtime_monotonic(observer->owner->runtime);
+
     stele__observers_lock(observer->owner);
     if (observer->count > 0) {
         observer->seeing = take(observer);
-        observer->calls++;
-        start_watching(observer->owner);
+        observer->began = now;
+        watch_by(observer->owner, now, now + observer->limit);
     }
     stele__observers_unlock(observer->owner);
     return observer->seeing;
@@ -349,16 +362,18 @@ static void add_name(struct names *names, const char *name)
         names->text[names->size] = '\0';
 }
 
-/* Look at one that sees: true if it is to be looked at again. */
-static bool look_at(struct stele__observer *observer, struct names *hanging)
+/* Look at one that sees, which may have hung; the time of the next look is not later than its end. */
+static void look_at(struct stele__observer *observer, int64_t now, struct names *hanging, int64_t *next)
 {
-    if (observer->watched == observer->calls) {
+    const int64_t due = observer->began + observer->limit;
+
+    if (now >= due) {
         observer->has_hung = true;
         stele__runtime_overrun_begin(observer->owner->runtime);
         add_name(hanging, observer->table.name);
+    } else if (due < *next) {
+        *next = due;
     }
-    observer->watched = observer->calls;
-    return !observer->has_hung;
 }
 
 void stele__observers_watch(struct stele__timer *timer)
@@ -366,16 +381,19 @@ void stele__observers_watch(struct stele__timer *timer)
     struct stele__observers *const observers =
         (struct stele__observers *)(void *)((char *)timer - offsetof(struct stele__observers, watch));
     struct names hanging = {.size = 0};
-    bool is_needed = false, is_last;
+    int64_t now, next = INT64_MAX;
+    bool is_last;
 
     stele__observers_lock(observers);
+    now = stele__runtime_monotonic(observers->runtime);
     for (struct stele__observer *each = observers->first; each; each = each->next) {
-        if (each->seeing && !each->has_hung && look_at(each, &hanging))
-            is_needed = true;
+        if (each->seeing && !each->has_hung)
+            look_at(each, now, &hanging, &next);
     }
-    observers->is_watching =
-        is_needed && !observers->is_freed && stele__timer_start(observers->runtime, &observers->watch, HANG_TICK);
-    is_last = !observers->is_watching && stele__observers_drop(observers);
+    observers->is_watching = false;
+    if (next < INT64_MAX && !observers->is_freed)
+        start_watching(observers, now, next);
+    is_last = stele__observers_drop(observers);
     stele__observers_unlock(observers);
     if (hanging.size > 0)
         STELE__LOG(STELE_LOG_WARNING, "observers hang", {"observers", hanging.text});

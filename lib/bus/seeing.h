@@ -40,7 +40,8 @@ struct stele__observer {
     size_t first, count;
     struct stele__sighting *seeing; /* what `see` is being called with */
     struct stele__observer *outer;  /* that the same thread is in `see` of; of the thread */
-    uint64_t calls, watched;        /* of `see`; the one that was under way at the last tick */
+    int64_t limit;                  /* for one call of `see` */
+    int64_t began;                  /* monotonic: the one that is under way */
     bool is_scheduled;
     bool is_removed;
     bool has_hung;
@@ -72,6 +73,7 @@ struct stele__observers {
     bool is_freed;
     bool is_watching;
     struct stele__timer watch;
+    int64_t watch_due;             /* while it runs */
     struct stele__signal all_gone; /* set when it is freed and the last observer is released */
 };
 

@@ -237,8 +237,8 @@ stele_status stele_bus_visit_routes(stele_bus *bus, stele_route_visit *visit, vo
     bool goes_on = true;
     stele_status status;
 
-    if (!bus)
-        return stele__fail_argument(error, "bus", "is NULL");
+    if (!stele__bus_is_usable(bus))
+        return stele__bus_fail_unusable(bus, error);
     if (!visit)
         return stele__fail_argument(error, "visit", "is NULL");
     status = hold_routes(bus, &routes, error);
@@ -262,7 +262,7 @@ void stele_bus_get_stats(stele_bus *bus, struct stele_bus_stats *out)
     if (!out)
         return;
     memset(out, 0, sizeof(*out));
-    if (!bus)
+    if (!stele__bus_is_usable(bus))
         return;
     out->published = read_count(&bus->published);
     out->unrouted = read_count(&bus->unrouted);

@@ -184,6 +184,9 @@ static struct stele__signal *drive(stele_runtime *runtime)
             waiter = choose(runtime);
         if (!waiter && step(runtime))
             continue;
+        /* What was ready may have been mailboxes that are empty by now. */
+        if (!waiter)
+            waiter = choose(runtime);
         if (!waiter)
             waiter = find_due(runtime);
         if (!waiter && jump(runtime))

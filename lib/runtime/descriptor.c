@@ -83,7 +83,8 @@ static void show_due(stele_runtime *runtime)
     struct itimerspec time = {{0, 0}, {0, 0}};
     int64_t left;
 
-    if (due == runtime->due_shown)
+    /* Another clock may be behind the timer's: it is wound again for what is left. */
+    if (due == runtime->due_shown && (due == INT64_MAX || runtime->clock == stele_clock_system()))
         return;
     if (due != INT64_MAX) {
         left = due - stele__runtime_monotonic(runtime);

@@ -32,11 +32,12 @@ static unsigned count_processors(void)
 
 static stele_runtime *make(enum stele__runtime_kind kind)
 {
-    stele_runtime *runtime = stele__alloc(sizeof(*runtime));
+    stele_runtime *runtime = stele__fork_watch() ? stele__alloc(sizeof(*runtime)) : NULL;
 
     if (!runtime)
         return NULL;
     runtime->kind = kind;
+    runtime->generation = stele__fork_generation();
     runtime->clock = stele_clock_system();
     runtime->processors = count_processors();
     runtime->worker_spins = STELE__SPINS_MOST;
@@ -333,6 +334,9 @@ stele_status stele_runtime_stop(stele_runtime *runtime, uint32_t timeout_ms, ste
 
     if (!runtime)
         return stele__fail_argument(error, "runtime", "is NULL");
+    if (stele__runtime_is_foreign(runtime))
+        return stele__fail(error, STELE_FORKED,
+                           "the runtime was made before fork(): fork first, and make one in each process");
     if (stele__runtime_is_inside(runtime))
         return stele__fail(error, STELE_INVALID, "a runtime is not stopped from inside one of its handlers");
     if (!stop(runtime, timeout_ms, &all_ended))
@@ -345,7 +349,7 @@ void stele_runtime_free(stele_runtime *runtime)
 {
     bool all_ended = false;
 
-    if (!runtime)
+    if (!runtime || stele__runtime_is_foreign(runtime))
         return;
     if (!stele__runtime_is_inside(runtime))
         stop(runtime, FREE_TIMEOUT_MS, &all_ended);

@@ -135,6 +135,8 @@ size_t stele_runtime_advance(stele_runtime *runtime, int64_t nanoseconds)
         stele__log(STELE_LOG_ERROR, "stele_runtime_advance() is for simulated runtimes", NULL, 0);
         return 0;
     }
+    if (stele__runtime_is_foreign(runtime))
+        return 0;
     goal.end = add_time(runtime->time, nanoseconds);
     pursue(runtime, &goal);
     if (goal.end > runtime->time)

@@ -21,6 +21,7 @@
 #ifndef STELE_RUNTIME_STATE_H
 #define STELE_RUNTIME_STATE_H
 
+#include "base/fork.h"
 #include "base/vector.h"
 #include "runtime/runtime.h"
 
@@ -112,6 +113,7 @@ struct stele_runtime {
     struct stele_clock virtual_clock;
     uint64_t seed;
     unsigned processors;
+    unsigned generation; /* of the process, see base/fork.h */
     atomic_uint spinning_waiters;
     atomic_int waiter_spins;
     atomic_uint_fast64_t steps;
@@ -162,6 +164,12 @@ struct stele_runtime {
     stele_runtime_trace *trace;
     void *trace_context;
 };
+
+/* In a child of the process that made it: its threads are gone, and its locks may be held by them. */
+static inline bool stele__runtime_is_foreign(const stele_runtime *runtime)
+{
+    return runtime->generation != stele__fork_generation();
+}
 
 static inline void stele__relax(void)
 {

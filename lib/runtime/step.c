@@ -82,7 +82,7 @@ size_t stele_runtime_run(stele_runtime *runtime, size_t most)
 {
     size_t steps = 0;
 
-    if (runtime->kind == STELE__WORKERS)
+    if (runtime->kind == STELE__WORKERS || stele__runtime_is_foreign(runtime))
         return 0;
     if (runtime->kind == STELE__SIMULATED)
         return stele__simulation_run(runtime, most, false);
@@ -109,6 +109,8 @@ static void wait_for_quiet(stele_runtime *runtime)
 
 size_t stele_runtime_run_until_idle(stele_runtime *runtime)
 {
+    if (stele__runtime_is_foreign(runtime))
+        return 0;
     if (runtime->kind == STELE__SIMULATED)
         return stele__simulation_run(runtime, 0, true);
     if (runtime->kind == STELE__DRIVEN)

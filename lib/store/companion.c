@@ -12,9 +12,9 @@
 #include "store/companion.h"
 
 #include "base/error.h"
+#include "base/fork.h"
 #include "base/memory.h"
 #include "base/text.h"
-#include "store/fork.h"
 #include "store/reading.h"
 
 #include <inttypes.h>

@@ -2,8 +2,8 @@
  * Letters chosen by a query, and what is done with them: in a store, without a
  * bus, and as a part of the same on a bus.
  *
- *     "$dead" ─► yard ─► chosen, copied ─┬─► shown, each with its message
- *                                        └─► marked: requeued, or dropped
+ *     "$dead" ─► yard ─► chosen, copied on a bus ─┬─► shown, each with its message
+ *                                                 └─► marked: requeued, or dropped
  *
  * What can fail: the query, memory, the store.
  */
@@ -14,6 +14,8 @@
 #include "base/log.h"
 
 #include <string.h>
+
+enum { MARKS_AT_ONCE = 256 };
 
 /* --- Choosing ----------------------------------------------------------------------------- */
 
@@ -63,7 +65,8 @@ static bool take(struct stele__choice *choice, const struct stele__grave *grave)
 stele_status stele__choice_take(struct stele__choice *choice, const struct stele__yard *yard,
                                 const struct stele_dead_query *query, stele_error **error)
 {
-    const size_t room = yard->graves.count;
+    const size_t all = yard->graves.count;
+    const size_t room = query->limit && query->limit < all ? (size_t)query->limit : all;
     stele_status status = stele_arena_new(&choice->arena, error);
 
     if (status != STELE_OK || room == 0)
@@ -89,29 +92,10 @@ stele_status stele__choice_query(const struct stele_dead_query *query, struct st
     return status;
 }
 
-static stele_status choose_in_store(stele_store *store, const struct stele_dead_query *query,
-                                    struct stele__choice *choice, stele_error **error)
-{
-    struct stele_dead_query wanted;
-    struct stele__yard yard;
-    uint64_t version = 0;
-    stele_status status = stele__choice_query(query, &wanted, error);
-
-    if (status != STELE_OK)
-        return status;
-    choice->store = store;
-    stele__yard_init(&yard);
-    status = stele__dead_fold(store, &yard, &version, error);
-    if (status == STELE_OK)
-        status = stele__choice_take(choice, &yard, &wanted, error);
-    stele__yard_fini(&yard);
-    return status;
-}
-
 /* --- Showing ------------------------------------------------------------------------------- */
 
 /* The message of a letter; NULL if it cannot be read any more. */
-static stele_message *message_of(const struct stele__choice *choice, struct stele__chosen *chosen)
+static stele_message *message_of(stele_store *store, struct stele__chosen *chosen)
 {
     stele_message *message = chosen->message;
     stele_error *why = NULL;
@@ -119,40 +103,139 @@ static stele_message *message_of(const struct stele__choice *choice, struct stel
     chosen->message = NULL;
     if (message || chosen->is_local)
         return message;
-    if (stele__dead_message(choice->store, chosen->letter.position, chosen->version, &message, &why) != STELE_OK)
+    if (stele__dead_message(store, chosen->letter.id, chosen->letter.position, chosen->version, &message, &why) !=
+        STELE_OK)
         STELE__LOG(STELE_LOG_WARNING, "the message of a dead letter cannot be read", {"route", chosen->letter.route},
                    {"id", chosen->letter.id}, {"why", stele_error_message(why)});
     stele_error_free(why);
     return message;
 }
 
+/* False if the visitor wants no more. */
+static bool show(stele_store *store, struct stele__chosen *chosen, stele_dead_visit *visit, void *context)
+{
+    stele_message *message = message_of(store, chosen);
+    bool wanted;
+
+    chosen->letter.message = message;
+    wanted = visit(context, &chosen->letter);
+    stele_message_unref(message);
+    return wanted;
+}
+
 void stele__choice_show(struct stele__choice *choice, stele_dead_visit *visit, void *context)
 {
     bool wanted = true;
 
-    for (size_t i = 0; i < choice->count && wanted; i++) {
-        struct stele__chosen *chosen = &choice->all[i];
-        stele_message *message = message_of(choice, chosen);
+    for (size_t i = 0; i < choice->count && wanted; i++)
+        wanted = show(choice->store, &choice->all[i], visit, context);
+}
 
-        chosen->letter.message = message;
-        wanted = visit(context, &chosen->letter);
-        stele_message_unref(message);
-    }
+/* --- In a store, without a bus ------------------------------------------------------------------ */
+
+/*
+ * The letters of a store that a query wants, one after the other, from a yard
+ * of its own: nothing is copied, as there may be a great many.
+ */
+struct walk {
+    struct stele_dead_query query;
+    struct stele__yard yard;
+    const struct stele__grave *next;
+    uint64_t taken;
+};
+
+/* To be ended also when it fails. */
+static stele_status begin_walk(struct walk *walk, stele_store *store, const struct stele_dead_query *query,
+                               stele_error **error)
+{
+    uint64_t version = 0;
+    stele_status status;
+
+    stele__yard_init(&walk->yard);
+    walk->taken = 0;
+    status = stele__choice_query(query, &walk->query, error);
+    if (status == STELE_OK)
+        status = stele__dead_fold(store, &walk->yard, &version, error);
+    walk->next = walk->yard.first;
+    return status;
+}
+
+/* NULL behind the last one. */
+static const struct stele__grave *walk_on(struct walk *walk)
+{
+    const struct stele__grave *grave = walk->next;
+
+    while (grave && !stele__grave_fits(grave, &walk->query))
+        grave = grave->next;
+    if (!grave || (walk->query.limit && walk->taken == walk->query.limit))
+        return NULL;
+    walk->next = grave->next;
+    walk->taken++;
+    return grave;
+}
+
+static void end_walk(struct walk *walk)
+{
+    stele__yard_fini(&walk->yard);
 }
 
 stele_status stele_dead_list_in(stele_store *store, const struct stele_dead_query *query, stele_dead_visit *visit,
                                 void *context, stele_error **error)
 {
-    struct stele__choice choice = {.store = NULL};
+    const struct stele__grave *grave;
+    struct walk walk;
+    bool wanted = true;
     stele_status status;
 
     if (!store || !visit)
         return stele__fail_argument(error, store ? "visit" : "store", "is NULL");
-    status = choose_in_store(store, query, &choice, error);
-    if (status == STELE_OK)
-        stele__choice_show(&choice, visit, context);
-    stele__choice_fini(&choice);
+    status = begin_walk(&walk, store, query, error);
+    while (status == STELE_OK && wanted && (grave = walk_on(&walk)) != NULL) {
+        struct stele__chosen chosen = {.letter = grave->letter, .version = grave->version};
+
+        wanted = show(store, &chosen, visit, context);
+    }
+    end_walk(&walk);
     return status;
+}
+
+static stele_status mark_in_store(stele_store *store, const struct stele_dead_query *query, enum stele__dead_mark mark,
+                                  uint64_t *count, stele_error **error)
+{
+    const struct stele__grave *grave = NULL;
+    struct walk walk;
+    uint64_t marked = 0;
+    stele_status status;
+
+    if (!store)
+        return stele__fail_argument(error, "store", "is NULL");
+    status = begin_walk(&walk, store, query, error);
+    do {
+        struct stele__dead_name names[MARKS_AT_ONCE];
+        size_t some = 0, done = 0;
+
+        while (status == STELE_OK && some < MARKS_AT_ONCE && (grave = walk_on(&walk)) != NULL)
+            names[some++] = (struct stele__dead_name){grave->letter.route, grave->letter.id};
+        if (some)
+            status = stele__dead_write_marks(store, mark, names, some, &done, error);
+        marked += done;
+    } while (status == STELE_OK && grave);
+    if (count)
+        *count = marked;
+    end_walk(&walk);
+    return status;
+}
+
+stele_status stele_dead_requeue_in(stele_store *store, const struct stele_dead_query *query, uint64_t *count,
+                                   stele_error **error)
+{
+    return mark_in_store(store, query, STELE__DEAD_REQUEUED, count, error);
+}
+
+stele_status stele_dead_drop_in(stele_store *store, const struct stele_dead_query *query, uint64_t *count,
+                                stele_error **error)
+{
+    return mark_in_store(store, query, STELE__DEAD_DROPPED, count, error);
 }
 
 /* --- Marking ------------------------------------------------------------------------------- */
@@ -173,34 +256,4 @@ stele_status stele__choice_mark(const struct stele__choice *choice, enum stele__
         if (!choice->all[i].is_local)
             names[wanted++] = (struct stele__dead_name){choice->all[i].letter.route, choice->all[i].letter.id};
     return wanted ? stele__dead_write_marks(choice->store, mark, names, wanted, count, error) : STELE_OK;
-}
-
-static stele_status mark_in_store(stele_store *store, const struct stele_dead_query *query, enum stele__dead_mark mark,
-                                  uint64_t *count, stele_error **error)
-{
-    struct stele__choice choice = {.store = NULL};
-    size_t marked = 0;
-    stele_status status;
-
-    if (!store)
-        return stele__fail_argument(error, "store", "is NULL");
-    status = choose_in_store(store, query, &choice, error);
-    if (status == STELE_OK)
-        status = stele__choice_mark(&choice, mark, &marked, error);
-    if (count)
-        *count = marked;
-    stele__choice_fini(&choice);
-    return status;
-}
-
-stele_status stele_dead_requeue_in(stele_store *store, const struct stele_dead_query *query, uint64_t *count,
-                                   stele_error **error)
-{
-    return mark_in_store(store, query, STELE__DEAD_REQUEUED, count, error);
-}
-
-stele_status stele_dead_drop_in(stele_store *store, const struct stele_dead_query *query, uint64_t *count,
-                                stele_error **error)
-{
-    return mark_in_store(store, query, STELE__DEAD_DROPPED, count, error);
 }

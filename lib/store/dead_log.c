@@ -60,6 +60,9 @@ static stele_status fold_burial(struct stele__yard *yard, const stele_message *e
 
     if (status != STELE_OK || (yard->only && strcmp(yard->only, buried.route) != 0))
         return status;
+    /* No mark would find it. */
+    if (strlen(buried.route) > STELE_TYPE_MAX || strlen(buried.id) > STELE__LETTER_ID_MAX)
+        return stele__fail(error, STELE_CORRUPT, "a dead letter has a route or an id of impossible length");
     burial = (struct stele__burial){
         .route = buried.route,
         .id = buried.id,
@@ -139,6 +142,7 @@ static stele_status fold_next(stele_cursor *cursor, struct stele__yard *yard, ui
     }
     if (status == STELE_CORRUPT) {
         pass_over(&why);
+        (*version)++; /* at most the one that is damaged, so that it is not met each time when it is the last */
         return STELE_OK;
     }
     if (error)
@@ -176,6 +180,12 @@ static stele_status append(stele_store *store, stele_message *const *events, siz
     return stele__store_append_own(store, &batch, error);
 }
 
+/* True for what upcasters made of that event, in this store. */
+static bool is_part_of(const stele_message *message, const stele_message *stored)
+{
+    return stele_message_part(message) > 0 && stele_message_position(message) == stele_message_position(stored);
+}
+
 /* Where a message is in the store; 0 if it is not. */
 static stele_status find(stele_store *store, const stele_message *message, uint64_t *position, stele_error **error)
 {
@@ -187,7 +197,8 @@ static stele_status find(stele_store *store, const stele_message *message, uint6
     snprintf(id, sizeof(id), "%.*s", STELE_SLICE(stele_message_id(message)));
     status = stele_find(store, id, &stored, &why);
     *position = 0;
-    if (status == STELE_OK && stele__slice_equal(stele_message_type(stored), stele_message_type(message)))
+    if (status == STELE_OK &&
+        (is_part_of(message, stored) || stele__slice_equal(stele_message_type(stored), stele_message_type(message))))
         *position = stele_message_position(stored);
     stele_message_unref(stored);
     /* A damaged row is no reason to lose the message at hand. */
@@ -294,17 +305,13 @@ static stele_status take_whole(const stele_message *event, stele_message **out, 
     return status;
 }
 
-stele_status stele__dead_message(stele_store *store, uint64_t position, uint64_t version, stele_message **out,
-                                 stele_error **error)
+static stele_status read_whole(stele_store *store, uint64_t version, stele_message **out, stele_error **error)
 {
     const struct stele_query query = {.size = sizeof(query), .stream = STREAM, .after = version - 1, .limit = 1};
     const stele_message *event = NULL;
     stele_cursor *cursor = NULL;
-    stele_status status;
+    stele_status status = stele_read(store, &query, &cursor, error);
 
-    if (position)
-        return stele_find_position(store, position, out, error);
-    status = stele_read(store, &query, &cursor, error);
     if (status == STELE_OK)
         status = stele_cursor_next(cursor, &event, error);
     if (status == STELE_OK && !event)
@@ -312,5 +319,64 @@ stele_status stele__dead_message(stele_store *store, uint64_t position, uint64_t
     if (status == STELE_OK)
         status = take_whole(event, out, error);
     stele_cursor_close(cursor);
+    return status;
+}
+
+static bool has_letter_id(const stele_message *message, const char *id)
+{
+    char own[STELE__LETTER_ID_MAX + 1];
+
+    stele__letter_id(message, own);
+    return strcmp(own, id) == 0;
+}
+
+/* A message that was kept as a whole does not say which part it was. */
+static bool has_id_of_whole(const stele_message *message, const char *id)
+{
+    const struct stele_slice own = stele_message_id(message);
+
+    return stele__slice_begins_with(stele__slice(id), own) && (id[own.size] == '\0' || id[own.size] == '#');
+}
+
+/* The part of the event at `position` that a letter is about; NULL if there is none. */
+static stele_status find_part(stele_store *store, const char *id, uint64_t position, stele_message **out,
+                              stele_error **error)
+{
+    const struct stele_query query = {.size = sizeof(query), .after = position - 1, .until = position};
+    const stele_message *event = NULL;
+    stele_cursor *cursor = NULL;
+    stele_status status = stele_read(store, &query, &cursor, error);
+
+    *out = NULL;
+    if (status == STELE_OK)
+        status = stele_cursor_next(cursor, &event, error);
+    while (status == STELE_OK && event && !has_letter_id(event, id))
+        status = stele_cursor_next(cursor, &event, error);
+    if (status == STELE_OK && event && !(*out = stele_message_ref(event)))
+        status = stele__fail_memory(error);
+    stele_cursor_close(cursor);
+    return status;
+}
+
+stele_status stele__dead_message(stele_store *store, const char *id, uint64_t position, uint64_t version,
+                                 stele_message **out, stele_error **error)
+{
+    stele_message *first = NULL;
+    stele_message *message = NULL;
+    stele_status status =
+        position ? stele_find_position(store, position, &first, error) : read_whole(store, version, &first, error);
+
+    if (status == STELE_OK && (position ? has_letter_id(first, id) : has_id_of_whole(first, id))) {
+        *out = first;
+        return STELE_OK;
+    }
+    if (status == STELE_OK && position)
+        status = find_part(store, id, position, &message, error);
+    if (status == STELE_OK && !message)
+        status = stele__fail(error, STELE_CORRUPT, "the dead letter of message %s leads to message %.*s", id,
+                             STELE_SLICE(stele_message_id(first)));
+    stele_message_unref(first);
+    if (status == STELE_OK)
+        *out = message;
     return status;
 }

@@ -30,8 +30,8 @@ stele_status stele__dead_write_marks(stele_store *store, enum stele__dead_mark m
                                      stele_error **error);
 
 /* The message of a letter that is in the store at `position`, or, if that is 0, in event `version` of "$dead". The caller
- * owns one reference. */
-stele_status stele__dead_message(stele_store *store, uint64_t position, uint64_t version, stele_message **out,
-                                 stele_error **error);
+ * owns it. STELE_CORRUPT if another message than the one with the letter's id is there; else as stele_find_position(). */
+stele_status stele__dead_message(stele_store *store, const char *id, uint64_t position, uint64_t version,
+                                 stele_message **out, stele_error **error);
 
 #endif

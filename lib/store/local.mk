@@ -12,8 +12,6 @@ libstele_core_la_SOURCES += \
 	lib/store/dead_choice.h \
 	lib/store/dead_log.c \
 	lib/store/dead_log.h \
-	lib/store/fork.c \
-	lib/store/fork.h \
 	lib/store/hooks.c \
 	lib/store/hooks.h \
 	lib/store/idle.c \

@@ -9,12 +9,12 @@
 #include "store/store.h"
 
 #include "base/error.h"
+#include "base/fork.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "message/upcast.h"
 #include "store/companion.h"
-#include "store/fork.h"
 #include "store/url.h"
 
 #include <string.h>

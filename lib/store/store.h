@@ -29,7 +29,7 @@ struct stele_store {
     const struct stele_clock *clock;
     bool read_only;
     size_t payload_limit;
-    unsigned generation;       /* of the process that opened it, see store/fork.h */
+    unsigned generation;       /* of the process that opened it, see base/fork.h */
     atomic_uint holds;         /* of those who have it open: whoever opened it, and each who holds it */
     struct stele__queue queue; /* what every append goes through */
     struct stele__later later; /* snapshots to be written */

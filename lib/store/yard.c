@@ -13,6 +13,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 
+#include <stdio.h>
 #include <string.h>
 
 void stele__yard_init(struct stele__yard *yard)
@@ -63,9 +64,20 @@ static struct stele_slice key_of(const struct stele__grave *grave)
     return (struct stele_slice){grave->key, grave->key_size};
 }
 
+void stele__letter_id(const stele_message *message, char out[STELE__LETTER_ID_MAX + 1])
+{
+    const unsigned part = stele_message_part(message);
+    const struct stele_slice id = stele_message_id(message);
+
+    if (part)
+        snprintf(out, STELE__LETTER_ID_MAX + 1, "%.*s#%u", STELE_SLICE(id), part);
+    else
+        snprintf(out, STELE__LETTER_ID_MAX + 1, "%.*s", STELE_SLICE(id));
+}
+
 struct stele__grave *stele__yard_find(const struct stele__yard *yard, const char *route, const char *id)
 {
-    char few[STELE_TYPE_MAX + STELE_ID_MAX + 2];
+    char few[STELE_TYPE_MAX + STELE__LETTER_ID_MAX + 2];
     const size_t first = strlen(route) + 1;
     const size_t second = strlen(id) + 1;
 
@@ -121,7 +133,9 @@ static bool take_texts(struct stele__grave *grave, const struct stele__burial *b
 static void take_numbers(struct stele__grave *grave, const struct stele__burial *burial)
 {
     grave->letter.count++;
-    grave->letter.attempts += burial->attempts;
+    grave->letter.attempts = burial->attempts <= UINT64_MAX - grave->letter.attempts
+                                 ? grave->letter.attempts + burial->attempts
+                                 : UINT64_MAX;
     grave->letter.last_time = burial->time;
     grave->letter.position = burial->position;
     grave->version = burial->version;

@@ -7,6 +7,8 @@
 
 #include <stele/deadletters.h>
 
+#include <stele/upcast.h>
+
 #include "base/map.h"
 
 /* A dead letter. */
@@ -22,6 +24,10 @@ struct stele__grave {
     char *type, *code, *text;
     struct stele__grave *previous, *next;
 };
+
+/* The id of a message's letter: parts of an event that upcasters split share the message's. */
+enum { STELE__LETTER_ID_MAX = STELE_ID_MAX + 12 };
+void stele__letter_id(const stele_message *message, char out[STELE__LETTER_ID_MAX + 1]);
 
 struct stele__yard {
     struct stele__map graves; /* by key */

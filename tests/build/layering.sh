@@ -13,7 +13,7 @@ c_files include lib stores projections tools examples | code_of_files >"$scratch
 # headers up to their storey, programs see the public headers only.
 awk -F: '
     function storey_of_public(header) {
-        if (header ~ /^stele\/(base|clock|error|limits|log|memory|uuid)\.h$/) return 1
+        if (header ~ /^stele\/(base|clock|error|limits|log|memory|retry|uuid)\.h$/) return 1
         if (header ~ /^stele\/(spi\/(store|operations)|store|subscription|operations|hooks|types)\.h$/) return 3
         if (header ~ /^stele\/(aggregate|repository|bus|intercept|observe|deadletters|channel)\.h$/) return 4
         if (header ~ /^stele\/(view|projection|model)\.h$/) return 5

@@ -111,7 +111,7 @@ static void A1_two_expectations_on_one_stream_are_invalid(void **state)
     stele_store_close(store);
 }
 
-static void ORX_16_of_two_writers_with_one_expectation_exactly_one_wins(void **state)
+static void ORX16_of_two_writers_with_one_expectation_exactly_one_wins(void **state)
 {
     stele_store *store = contract_open();
     stele_error *error = NULL;
@@ -259,7 +259,7 @@ static void A2_expectations_on_streams_that_are_not_written_are_enforced(void **
     stele_store_close(store);
 }
 
-static void ORX_15_a_batch_is_atomic_keeps_its_order_and_may_be_empty(void **state)
+static void ORX15_a_batch_is_atomic_keeps_its_order_and_may_be_empty(void **state)
 {
     static const char *const streams[BATCH] = {"order", "order", "order", "order", "order"};
     const struct stele_expectation expectation = {"order", stele_expect_no_stream()};
@@ -497,11 +497,11 @@ static const struct CMUnitTest tests[] = {
     support_test(A1_a_future_exact_version_is_a_conflict),
     support_test(A1_malformed_expectations_are_invalid),
     support_test(A1_two_expectations_on_one_stream_are_invalid),
-    support_test(ORX_16_of_two_writers_with_one_expectation_exactly_one_wins),
+    support_test(ORX16_of_two_writers_with_one_expectation_exactly_one_wins),
     support_test(A2_a_batch_over_several_streams_is_contiguous_and_in_order),
     support_test(A2_one_unmet_expectation_of_many_writes_nothing),
     support_test(A2_expectations_on_streams_that_are_not_written_are_enforced),
-    support_test(ORX_15_a_batch_is_atomic_keeps_its_order_and_may_be_empty),
+    support_test(ORX15_a_batch_is_atomic_keeps_its_order_and_may_be_empty),
     support_test(A3_the_result_tells_version_positions_and_creation),
     support_test(A4_conflict_names_stream_and_versions),
     support_test(A4_at_most_16_conflicting_events_are_told_oldest_first),

@@ -11,7 +11,7 @@
 
 /* --- Arguments ---------------------------------------------------------------------- */
 
-static void ORX_22_an_open_store_answers_and_a_missing_one_is_an_error(void **state)
+static void ORX22_an_open_store_answers_and_a_missing_one_is_an_error(void **state)
 {
     stele_store *store = contract_open();
     stele_message *event = contract_event("t", 1, NULL);
@@ -627,7 +627,7 @@ static void a_check_survives_every_failed_allocation(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    support_test(ORX_22_an_open_store_answers_and_a_missing_one_is_an_error),
+    support_test(ORX22_an_open_store_answers_and_a_missing_one_is_an_error),
     support_test(missing_arguments_are_named),
     support_test(options_of_another_size_are_refused),
     support_test(errors_are_optional_everywhere),

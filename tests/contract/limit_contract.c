@@ -363,7 +363,7 @@ static void assert_full_attributes(const stele_message *found, const struct stel
     assert_int_equal(extension.integer, INT32_MIN);
 }
 
-static void ORX_20_every_attribute_comes_back(void **state)
+static void ORX20_every_attribute_comes_back(void **state)
 {
     static const char bytes[] = "\x00\xff\x00 any bytes";
     const struct stele_raw_message raw = {
@@ -396,7 +396,7 @@ static void ORX_20_every_attribute_comes_back(void **state)
     stele_store_close(store);
 }
 
-static void ORX_20_absent_and_empty_payloads_stay_what_they_are(void **state)
+static void ORX20_absent_and_empty_payloads_stay_what_they_are(void **state)
 {
     const struct stele_raw_message none = {.kind = STELE_EVENT, .type = "t", .format = STELE_PAYLOAD_NONE};
     const struct stele_raw_message empty = {
@@ -435,7 +435,7 @@ static void ORX_20_absent_and_empty_payloads_stay_what_they_are(void **state)
 STELE_DECLARE(basket, BASKET);
 STELE_DEFINE_EVENT(basket, "shop.basket.filled", 1, BASKET);
 
-static void ORX_20_a_payload_of_1000_items_and_unicode_comes_back(void **state)
+static void ORX20_a_payload_of_1000_items_and_unicode_comes_back(void **state)
 {
     static int64_t prices[1000];
     const struct basket given = {.customer = "Zo\xc3\xab \xf0\x9f\x9b\x92", .prices = {prices, 1000}};
@@ -498,9 +498,9 @@ static const struct CMUnitTest tests[] = {
     support_test(the_payload_limit_is_1_MiB_unless_the_store_says_otherwise),
     support_test(a_batch_has_at_most_10000_events),
     support_test(a_batch_has_at_most_32_MiB),
-    support_test(ORX_20_every_attribute_comes_back),
-    support_test(ORX_20_absent_and_empty_payloads_stay_what_they_are),
-    support_test(ORX_20_a_payload_of_1000_items_and_unicode_comes_back),
+    support_test(ORX20_every_attribute_comes_back),
+    support_test(ORX20_absent_and_empty_payloads_stay_what_they_are),
+    support_test(ORX20_a_payload_of_1000_items_and_unicode_comes_back),
     support_test(an_event_read_here_can_be_appended_elsewhere),
 };
 CONTRACT_GROUP(contract_limit_group, tests);

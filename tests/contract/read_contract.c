@@ -178,7 +178,7 @@ static void V4_a_missing_stream_is_empty_and_no_error(void **state)
     stele_store_close(store);
 }
 
-static void ORX_17_loading_a_missing_stream_is_the_same_rule_for_all(void **state)
+static void ORX17_loading_a_missing_stream_is_the_same_rule_for_all(void **state)
 {
     stele_store *store = contract_open();
 
@@ -187,7 +187,7 @@ static void ORX_17_loading_a_missing_stream_is_the_same_rule_for_all(void **stat
     stele_store_close(store);
 }
 
-static void ORX_18_loading_from_a_version_gives_exactly_the_rest(void **state)
+static void ORX18_loading_from_a_version_gives_exactly_the_rest(void **state)
 {
     stele_store *store = contract_open();
     struct contract_seen seen[64];
@@ -425,7 +425,7 @@ static void a_referenced_message_outlives_cursor_and_store(void **state)
     stele_message_unref(kept);
 }
 
-static void ORX_51_the_whole_log_is_read_in_order_from_any_position(void **state)
+static void ORX51_the_whole_log_is_read_in_order_from_any_position(void **state)
 {
     uint64_t positions[7];
     stele_store *store = contract_open();
@@ -479,8 +479,8 @@ static const struct CMUnitTest tests[] = {
     support_test(V3_bounds_beyond_the_largest_version_are_invalid),
     support_test(V3_the_largest_bounds_are_bounds_like_others),
     support_test(V4_a_missing_stream_is_empty_and_no_error),
-    support_test(ORX_17_loading_a_missing_stream_is_the_same_rule_for_all),
-    support_test(ORX_18_loading_from_a_version_gives_exactly_the_rest),
+    support_test(ORX17_loading_a_missing_stream_is_the_same_rule_for_all),
+    support_test(ORX18_loading_from_a_version_gives_exactly_the_rest),
     support_test(V5_order_is_by_version_and_by_position_also_backwards),
     support_test(V5_order_holds_across_pages),
     support_test(V6_without_a_limit_the_head_is_the_store_s_even_if_nothing_matched),
@@ -490,7 +490,7 @@ static const struct CMUnitTest tests[] = {
     support_test(a_cursor_opened_on_nothing_stays_empty),
     support_test(a_cursor_keeps_its_own_copy_of_the_query),
     support_test(a_referenced_message_outlives_cursor_and_store),
-    support_test(ORX_51_the_whole_log_is_read_in_order_from_any_position),
+    support_test(ORX51_the_whole_log_is_read_in_order_from_any_position),
     support_test(a_single_event_is_found_by_id_and_by_position),
 };
 CONTRACT_GROUP(contract_read_group, tests);

@@ -367,7 +367,7 @@ static void A6_a_rejected_append_leaves_its_ids_free(void **state)
     stele_store_close(store);
 }
 
-static void ORX_19_an_id_is_stored_once_in_the_whole_store(void **state)
+static void ORX19_an_id_is_stored_once_in_the_whole_store(void **state)
 {
     stele_store *store = contract_open();
     stele_error *error = NULL;
@@ -396,6 +396,6 @@ static const struct CMUnitTest tests[] = {
     support_test(A6_a_large_batch_may_have_texts_for_ids),
     support_test(A6_two_streams_in_one_batch_repeat_as_one),
     support_test(A6_a_rejected_append_leaves_its_ids_free),
-    support_test(ORX_19_an_id_is_stored_once_in_the_whole_store),
+    support_test(ORX19_an_id_is_stored_once_in_the_whole_store),
 };
 CONTRACT_GROUP(contract_repeat_group, tests);

@@ -12,6 +12,7 @@
 
 #include <inttypes.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -97,6 +98,30 @@ static int run_child(struct line *line, bool is_to_die)
     status = follow(store, line, is_to_die ? MORE : 0);
     stele_store_close(store);
     return status;
+}
+
+/* A process that appends until it is killed. */
+static pid_t start_producer(void)
+{
+    const pid_t producer = fork();
+    stele_store *store = NULL;
+
+    assert_true(producer >= 0);
+    if (producer > 0)
+        return producer;
+    if (stele_store_open(url, NULL, &store, NULL) == STELE_OK)
+        while (append(store, 3))
+            continue;
+    _exit(1);
+}
+
+static void kill_and_wait(pid_t process)
+{
+    int status = 0;
+
+    kill(process, SIGKILL);
+    assert_int_equal(waitpid(process, &status, 0), process);
+    assert_true(WIFSIGNALED(status));
 }
 
 /* --- The parent --------------------------------------------------------------------------- */
@@ -202,18 +227,24 @@ static void assert_checkpoint(const struct told *told, bool at_the_end)
 static void C2_a_durable_route_that_is_killed_handles_every_event_in_order(void **state)
 {
     struct support_random random = support_seed();
+    const char *wanted = getenv("STELE_CRASH_ROUTE_KILLS");
+    const unsigned long rounds = wanted ? strtoul(wanted, NULL, 10) : ROUNDS;
     struct told told = {.next = 1};
 
     (void)state;
     snprintf(url, sizeof(url), "sqlite:%s/killed.db", support_temp_dir());
-    for (int round = 0; round < ROUNDS; round++) {
+    for (unsigned long round = 0; round < rounds; round++) {
+        const pid_t producer = round % 3 == 2 ? start_producer() : 0;
+
         run_round(&told, 1 + support_random_below(&random, MOST_BEFORE_KILL), round % 2 == 0);
+        if (producer)
+            kill_and_wait(producer);
         assert_checkpoint(&told, false);
     }
     run_round(&told, 0, false);
     assert_checkpoint(&told, true);
-    print_message("%" PRIu64 " events, %" PRIu64 " of %d rounds began again a little before\n", told.next - 1,
-                  told.rounds_back, ROUNDS);
+    print_message("%" PRIu64 " events, %" PRIu64 " of %lu rounds began again a little before\n", told.next - 1,
+                  told.rounds_back, rounds);
     assert_true(told.rounds_back > 0);
 }
 

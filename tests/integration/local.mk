@@ -3,6 +3,7 @@
 if ENABLE_CLI
 test_programs += \
 	tests/integration/cli_append_test \
+	tests/integration/cli_dead_hostile_test \
 	tests/integration/cli_dead_test \
 	tests/integration/cli_faults_test \
 	tests/integration/cli_import_test \
@@ -20,6 +21,9 @@ endif
 cli_test_support = tests/integration/cli.c tests/integration/cli.h
 tests_integration_cli_append_test_SOURCES = tests/integration/cli_append_test.c $(cli_test_support)
 tests_integration_cli_append_test_LDADD = $(test_ldadd)
+tests_integration_cli_dead_hostile_test_SOURCES = tests/integration/cli_dead_hostile_test.c \
+	tests/unit/bus/log_stage.h $(cli_test_support)
+tests_integration_cli_dead_hostile_test_LDADD = $(test_ldadd)
 tests_integration_cli_dead_test_SOURCES = tests/integration/cli_dead_test.c tests/unit/bus/log_stage.h \
 	$(cli_test_support)
 tests_integration_cli_dead_test_LDADD = $(test_ldadd)

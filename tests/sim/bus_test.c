@@ -13,26 +13,17 @@
  *   - deliver returns when all that follows is done, and tells how many failed
  *   - the same seed gives the same run
  *
- * A failure prints the seed; STELE_TEST_SEED takes it back, STELE_SIM_SEEDS says how many are tried.
+ * Seeds, faults and traces: sim.h.
  */
-#include "tests/support/support.h"
+#include "tests/sim/sim.h"
 
-#include <stele/bus.h>
 #include <stele/intercept.h>
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { TYPES = 4, ROUTES_MAX = 8, KEYS = 3, DEPTH_MAX = 4, FACTS_MAX = 4096, ROOTS_MAX = 48, ATTEMPTS = 3 };
-
-#define STEP(FIELD, T) FIELD(T, INT64, number) FIELD(T, INT64, key)
-STELE_DECLARE(step, STEP);
-STELE_DEFINE_EVENT(step, "sim.0", 1, STEP);
-
-static const char *const names[TYPES] = {"sim.0", "sim.1", "sim.2", "sim.3"};
-static struct stele_type types[TYPES]; /* step under each name */
+enum { ROUTES_MAX = 8, DEPTH_MAX = 4, FACTS_MAX = 4096, ROOTS_MAX = 48, ATTEMPTS = 3 };
 
 /* A message, as the book knows it. */
 struct fact {
@@ -47,40 +38,21 @@ struct node {
     struct stele_route route;
     char name[32];
     size_t index;
-    size_t type; /* TYPES: all of them */
+    size_t type; /* SIM_TYPES: all of them */
     bool retries;
-    bool running[KEYS];
+    bool running[SIM_KEYS];
     int64_t last_root;
     unsigned calls;
 };
 
 static struct world {
-    uint64_t seed;
-    stele_runtime *runtime;
     stele_bus *bus;
     struct node nodes[ROUTES_MAX];
     size_t node_count;
     struct fact facts[FACTS_MAX];
     size_t fact_count;
     unsigned failures[ROOTS_MAX];
-    uint64_t trace;    /* a digest of it */
-    const char *fault; /* the first that was found; handlers are not on the thread of the test */
 } world;
-
-static void expect(bool is_so, const char *what)
-{
-    if (!is_so && !world.fault)
-        world.fault = what;
-}
-
-/* A number that follows from the seed and what it is asked about. */
-static uint64_t draw(uint64_t what, uint64_t of, uint64_t limit)
-{
-    struct support_random random = {.state = world.seed ^ (what * UINT64_C(0x9e3779b97f4a7c15)) ^ (of << 32)};
-
-    support_random_next(&random);
-    return support_random_below(&random, limit);
-}
 
 static int64_t new_fact(size_t type, size_t root, unsigned depth)
 {
@@ -92,20 +64,20 @@ static int64_t new_fact(size_t type, size_t root, unsigned depth)
 
 /* --- A handler ---------------------------------------------------------------------------- */
 
-static stele_status publish_more(const struct node *node, const struct step *step, stele_context *context)
+static stele_status publish_more(const struct node *node, const struct sim_step *step, stele_context *context)
 {
     const struct fact *fact = &world.facts[step->number];
     const uint64_t place = (uint64_t)step->number * ROUTES_MAX + node->index;
     const bool may_more = fact->depth < DEPTH_MAX && world.fact_count + 2 < FACTS_MAX / 2;
-    const uint64_t count = may_more ? draw(1, place, 3) : 0;
+    const uint64_t count = may_more ? sim_draw(1, place, 3) : 0;
     stele_status status = STELE_OK;
 
     for (uint64_t i = 0; i < count && status == STELE_OK; i++) {
-        const size_t type = (size_t)draw(2 + i, place, TYPES);
-        const struct step more = {.number = new_fact(type, fact->root, fact->depth + 1),
-                                  .key = (int64_t)draw(5 + i, place, KEYS)};
+        const size_t type = (size_t)sim_draw(2 + i, place, SIM_TYPES);
+        const struct sim_step more = {.number = new_fact(type, fact->root, fact->depth + 1),
+                                      .key = (int64_t)sim_draw(5 + i, place, SIM_KEYS)};
 
-        status = stele_context_publish(context, &types[type], &more, NULL);
+        status = stele_context_publish(context, &sim_types[type], &more, NULL);
     }
     return status;
 }
@@ -113,7 +85,7 @@ static stele_status publish_more(const struct node *node, const struct step *ste
 /* How often a route fails on a message before it succeeds; ATTEMPTS and more: it never does. */
 static unsigned failures_of(const struct node *node, int64_t number)
 {
-    const uint64_t lot = draw(9, (uint64_t)number * ROUTES_MAX + node->index, 12);
+    const uint64_t lot = sim_draw(9, (uint64_t)number * ROUTES_MAX + node->index, 12);
 
     return lot == 0 ? ATTEMPTS : lot == 1 ? 1 : 0;
 }
@@ -124,13 +96,13 @@ static void end_fact(struct node *node, struct fact *fact, bool has_failed)
     world.failures[fact->root] += has_failed;
 }
 
-static stele_status act(struct node *node, const struct step *step, stele_context *context, size_t first)
+static stele_status act(struct node *node, const struct sim_step *step, stele_context *context, size_t first)
 {
     struct fact *fact = &world.facts[step->number];
     const unsigned attempt = stele_context_attempt(context);
     const stele_status status = publish_more(node, step, context);
 
-    expect(status == STELE_OK, "a handler could not publish");
+    sim_expect(status == STELE_OK, "a handler could not publish");
     if (attempt <= failures_of(node, step->number)) {
         if (!node->retries || attempt == ATTEMPTS)
             end_fact(node, fact, true);
@@ -142,26 +114,26 @@ static stele_status act(struct node *node, const struct step *step, stele_contex
     return STELE_OK;
 }
 
-static void check_order(struct node *node, const struct step *step)
+static void check_order(struct node *node, const struct sim_step *step)
 {
     const struct fact *fact = &world.facts[step->number];
 
     if (fact->depth > 0 || node->route.delivery == STELE_INLINE || node->route.partition)
         return;
-    expect(step->number >= node->last_root, "a mailbox is out of order");
+    sim_expect(step->number >= node->last_root, "a mailbox is out of order");
     node->last_root = step->number;
 }
 
-static stele_status handle(struct node *node, const struct step *step, stele_context *context)
+static stele_status handle(struct node *node, const struct sim_step *step, stele_context *context)
 {
     bool *running = &node->running[node->route.partition ? step->key : 0];
     const bool is_queued = node->route.delivery == STELE_QUEUED;
     stele_status status;
 
     node->calls++;
-    expect(world.facts[step->number].is_visible, "what a failed handler published was handled");
-    expect(world.facts[step->number].ended[node->index] == 0, "a message came to a route again");
-    expect(!is_queued || !*running, "two of one mailbox were in flight");
+    sim_expect(world.facts[step->number].is_visible, "what a failed handler published was handled");
+    sim_expect(world.facts[step->number].ended[node->index] == 0, "a message came to a route again");
+    sim_expect(!is_queued || !*running, "two of one mailbox were in flight");
     check_order(node, step);
     *running = true;
     status = act(node, step, context, world.fact_count);
@@ -169,18 +141,11 @@ static stele_status handle(struct node *node, const struct step *step, stele_con
     return status;
 }
 
-/* The payload is the same under each name. */
 static stele_status handle_any(void *resource, const stele_message *message, stele_context *context)
 {
-    const void *step = NULL;
-    stele_status status = STELE_INVALID;
+    struct sim_step step;
 
-    for (size_t i = 0; i < TYPES; i++) {
-        if (stele_message_is(message, &types[i]))
-            status = stele_context_read(context, &types[i], &step);
-    }
-    expect(status == STELE_OK, "a payload could not be read");
-    return status == STELE_OK ? handle(resource, step, context) : status;
+    return sim_read(message, context, &step) ? handle(resource, &step, context) : STELE_INVALID;
 }
 
 /* --- A world ------------------------------------------------------------------------------- */
@@ -195,42 +160,33 @@ static void add_node(size_t index)
     stele_error *error = NULL;
 
     node->index = index;
-    node->type = (size_t)draw(20, index, TYPES + 1);
-    node->retries = draw(21, index, 3) == 0;
+    node->type = (size_t)sim_draw(20, index, SIM_TYPES + 1);
+    node->retries = sim_draw(21, index, 3) == 0;
     snprintf(node->name, sizeof(node->name), "route-%zu", index);
     node->route = (struct stele_route){.name = node->name,
-                                       .on = node->type == TYPES ? "sim.*" : names[node->type],
+                                       .on = node->type == SIM_TYPES ? "sim.*" : sim_names[node->type],
                                        .handle = handle_any,
-                                       .on_failure = draw(22, index, 2) ? STELE_BURY : STELE_IGNORE,
+                                       .on_failure = sim_draw(22, index, 2) ? STELE_BURY : STELE_IGNORE,
                                        .interceptors = node->retries ? retrying : NULL};
-    if (draw(23, index, 3) > 0) {
+    if (sim_draw(23, index, 3) > 0) {
         node->route.delivery = STELE_QUEUED;
-        node->route.priority = 50 + (int)draw(24, index, 3) * 50;
+        node->route.priority = 50 + (int)sim_draw(24, index, 3) * 50;
         node->route.capacity = FACTS_MAX;
-        node->route.partition = draw(25, index, 3) == 0 ? "key" : NULL;
+        node->route.partition = sim_draw(25, index, 3) == 0 ? "key" : NULL;
     }
     assert_ok(stele_bus_add_route(world.bus, &node->route, node, NULL, &error), error);
 }
 
-static void digest_line(void *context, const char *line)
-{
-    (void)context;
-    for (; *line; line++)
-        world.trace = (world.trace ^ (unsigned char)*line) * UINT64_C(1099511628211);
-}
-
-static void begin_world(uint64_t seed)
+static void begin_world(void)
 {
     struct stele_bus_options options = STELE_OPTIONS_INIT(struct stele_bus_options);
     stele_error *error = NULL;
 
     memset(&world, 0, sizeof(world));
-    world.seed = seed;
     options.measure = true;
-    assert_ok(stele_runtime_simulated(seed, &world.runtime, &error), error);
-    stele_runtime_set_trace(world.runtime, digest_line, NULL);
-    assert_ok(stele_bus_new(world.runtime, &options, &world.bus, &error), error);
-    world.node_count = 2 + (size_t)draw(30, 0, ROUTES_MAX - 1);
+    sim_runtime_begin(0);
+    assert_ok(stele_bus_new(sim.runtime, &options, &world.bus, &error), error);
+    world.node_count = 2 + (size_t)sim_draw(30, 0, ROUTES_MAX - 1);
     for (size_t i = 0; i < world.node_count; i++)
         add_node(i);
 }
@@ -239,28 +195,25 @@ static void end_world(void)
 {
     stele_error *error = NULL;
 
-    assert_ok(stele_bus_stop(world.bus, 1000, NULL, &error), error);
+    sim_ok(stele_bus_stop(world.bus, 1000, NULL, &error), error);
     stele_bus_free(world.bus);
-    stele_runtime_free(world.runtime);
+    sim_runtime_end();
 }
 
 /* --- Sending -------------------------------------------------------------------------------- */
 
 static stele_message *new_root(size_t root)
 {
-    const size_t type = (size_t)draw(40, root, TYPES);
-    const struct step step = {.number = new_fact(type, root, 0), .key = (int64_t)draw(41, root, KEYS)};
-    stele_message *message = NULL;
-    stele_error *error = NULL;
+    const size_t type = (size_t)sim_draw(40, root, SIM_TYPES);
+    const int64_t number = new_fact(type, root, 0);
 
-    world.facts[step.number].is_visible = true;
-    assert_ok(stele_message_new(&types[type], &step, NULL, &message, &error), error);
-    return message;
+    world.facts[number].is_visible = true;
+    return sim_message(type, number, (int64_t)sim_draw(41, root, SIM_KEYS), NULL);
 }
 
 static bool wants(const struct node *node, const struct fact *fact)
 {
-    return node->type == TYPES || node->type == fact->type;
+    return node->type == SIM_TYPES || node->type == fact->type;
 }
 
 /* True if all that `root` caused is done, at each route. */
@@ -282,9 +235,9 @@ static void deliver_root(size_t root, const stele_message *message)
     struct stele_unit_outcome outcome = {0};
     const stele_status status = stele_deliver(world.bus, message, NULL, &outcome, NULL);
 
-    expect(is_done(root), "deliver returned before all was done");
-    expect(outcome.failure_count == world.failures[root], "deliver tells another number of failures");
-    expect(status == (world.failures[root] ? STELE_TIMEOUT : STELE_OK), "deliver returned another status");
+    sim_expect(is_done(root), "deliver returned before all was done");
+    sim_expect(outcome.failure_count == world.failures[root], "deliver tells another number of failures");
+    sim_expect(status == (world.failures[root] ? STELE_TIMEOUT : STELE_OK), "deliver returned another status");
     stele_unit_outcome_fini(&outcome);
 }
 
@@ -295,35 +248,35 @@ static void unite_root(size_t root, const stele_message *message)
     stele_error *error = NULL;
 
     assert_ok(stele_unit_begin(world.bus, NULL, &unit, &error), error);
-    assert_ok(stele_unit_publish(unit, message, NULL, &error), error);
+    sim_ok(stele_unit_publish(unit, message, NULL, &error), error);
     stele_unit_end(unit, &outcome, NULL);
-    expect(is_done(root), "a unit of work ended before all was done");
-    expect(outcome.failure_count == world.failures[root], "a unit of work tells another number of failures");
+    sim_expect(is_done(root), "a unit of work ended before all was done");
+    sim_expect(outcome.failure_count == world.failures[root], "a unit of work tells another number of failures");
     stele_unit_outcome_fini(&outcome);
 }
 
 static void send_root(size_t root)
 {
     stele_message *message = new_root(root);
-    const uint64_t way = draw(42, root, 4);
+    const uint64_t way = sim_draw(42, root, 4);
 
     if (way == 0)
         deliver_root(root, message);
     else if (way == 1)
         unite_root(root, message);
     else
-        expect(stele_publish(world.bus, message, NULL, NULL) == STELE_OK, "a publish failed");
+        sim_expect(stele_publish(world.bus, message, NULL, NULL) == STELE_OK, "a publish failed");
     stele_message_unref(message);
-    if (draw(43, root, 3) == 0)
-        stele_runtime_run(world.runtime, (size_t)draw(44, root, 9) + 1);
+    if (sim_draw(43, root, 3) == 0)
+        stele_runtime_run(sim.runtime, (size_t)sim_draw(44, root, 9) + 1);
 }
 
 static bool check_stats(void *context, const struct stele_route_stats *stats)
 {
     const struct node *node = &world.nodes[*(size_t *)context];
 
-    expect(stats->processed == node->calls, "a route counts other calls than there were");
-    expect(stats->waiting == 0 && stats->running == 0, "a route is not at rest");
+    sim_expect(stats->processed == node->calls, "a route counts other calls than there were");
+    sim_expect(stats->waiting == 0 && stats->running == 0, "a route is not at rest");
     ++*(size_t *)context;
     return true;
 }
@@ -338,50 +291,32 @@ static void check_book(size_t roots)
             const struct fact *fact = &world.facts[i];
             const bool is_expected = fact->is_visible && wants(&world.nodes[j], fact);
 
-            expect(fact->ended[j] == (is_expected ? 1 : 0), "a message was lost, or came where it should not");
+            sim_expect(fact->ended[j] == (is_expected ? 1 : 0), "a message was lost, or came where it should not");
         }
     }
     for (size_t root = 0; root < roots; root++)
-        expect(is_done(root), "something was not done");
-    expect(stele_bus_visit_routes(world.bus, check_stats, &index, NULL) == STELE_OK, "routes could not be visited");
+        sim_expect(is_done(root), "something was not done");
+    sim_expect(stele_bus_visit_routes(world.bus, check_stats, &index, NULL) == STELE_OK, "routes could not be visited");
 }
 
-/* Returns the digest of the trace. */
-static uint64_t run_seed(uint64_t seed)
+static void run_world(void)
 {
     size_t roots;
 
-    begin_world(seed);
-    roots = 8 + (size_t)draw(50, 0, ROOTS_MAX - 8);
+    begin_world();
+    roots = 8 + (size_t)sim_draw(50, 0, ROOTS_MAX - 8);
     /* Cascades differ much in size: no more is begun than the book has room for. */
     for (size_t root = 0; root < roots && world.fact_count < FACTS_MAX / 8; root++)
         send_root(root);
-    stele_runtime_advance(world.runtime, INT64_C(60) * 1000000000);
+    stele_runtime_advance(sim.runtime, 60000 * SIM_MS);
     check_book(roots);
     end_world();
-    return world.trace;
 }
 
 static void random_buses_lose_nothing_and_handle_nothing_twice(void **state)
 {
-    const char *wanted = getenv("STELE_SIM_SEEDS");
-    const struct support_random seed = support_seed();
-    const uint64_t seeds = wanted ? strtoull(wanted, NULL, 10) : 300;
-
     (void)state;
-    for (size_t i = 0; i < TYPES; i++) {
-        types[i] = step_type;
-        types[i].name = names[i];
-    }
-    for (uint64_t i = 0; i < seeds; i++) {
-        const uint64_t trace = run_seed(seed.state + i);
-        const char *fault = world.fault;
-
-        if (!fault && run_seed(seed.state + i) != trace)
-            fault = "the same seed gave another run";
-        if (fault)
-            fail_msg("STELE_TEST_SEED=%" PRIu64 ": %s", seed.state + i, fault);
-    }
+    sim_run_seeds("bus_test", run_world);
 }
 
 int main(void)

@@ -10,7 +10,7 @@ static void assert_slice(const char *expected, struct stele_slice slice)
     assert_memory_equal(expected, slice.data, slice.size);
 }
 
-static void ORX_25_three_commands_make_version_3_and_three_pending_events(void **state)
+static void ORX25_three_commands_make_version_3_and_three_pending_events(void **state)
 {
     (void)state;
     struct world world = world_open("memory:");
@@ -109,7 +109,7 @@ static void B5_what_was_emitted_before_a_rejection_never_happened(void **state)
     assert_misdeed(EMIT_THEN_REJECT, STELE_REJECTED, "changed my mind");
 }
 
-static void ORX_14_any_status_of_a_decide_function_reaches_the_caller(void **state)
+static void ORX14_any_status_of_a_decide_function_reaches_the_caller(void **state)
 {
     (void)state;
     assert_misdeed(RETURN_NOT_FOUND, STELE_NOT_FOUND, "test.misbehave");
@@ -333,7 +333,7 @@ static void a_decision_without_memory_changes_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        support_test(ORX_25_three_commands_make_version_3_and_three_pending_events),
+        support_test(ORX25_three_commands_make_version_3_and_three_pending_events),
         support_test(a_rejection_carries_the_domains_words_and_changes_nothing),
         support_test(an_event_that_breaks_its_rules_fails_the_decision),
         support_test(an_event_without_evolve_function_fails_the_decision),
@@ -341,7 +341,7 @@ int main(void)
         support_test(a_rejection_cannot_be_taken_back),
         support_test(a_rejection_without_words_is_still_one),
         support_test(B5_what_was_emitted_before_a_rejection_never_happened),
-        support_test(ORX_14_any_status_of_a_decide_function_reaches_the_caller),
+        support_test(ORX14_any_status_of_a_decide_function_reaches_the_caller),
         support_test(a_command_that_decides_nothing_leaves_nothing_pending),
         support_test(what_is_not_a_command_of_the_table_is_refused),
         support_test(an_event_with_the_name_of_a_command_is_none),

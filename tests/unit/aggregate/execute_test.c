@@ -6,7 +6,7 @@
 
 enum { WRITERS = 8, DEPOSITS = 200 };
 
-static void ORX_12_a_command_is_loaded_decided_and_stored(void **state)
+static void ORX12_a_command_is_loaded_decided_and_stored(void **state)
 {
     (void)state;
     struct world world = world_open("memory:");
@@ -22,7 +22,7 @@ static void ORX_12_a_command_is_loaded_decided_and_stored(void **state)
     world_close(&world);
 }
 
-static void ORX_12_a_rejection_stores_nothing(void **state)
+static void ORX12_a_rejection_stores_nothing(void **state)
 {
     (void)state;
     struct world world = world_open("memory:");
@@ -476,8 +476,8 @@ static void B8_eight_writers_lose_no_deposit_in_a_file(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        support_test(ORX_12_a_command_is_loaded_decided_and_stored),
-        support_test(ORX_12_a_rejection_stores_nothing),
+        support_test(ORX12_a_command_is_loaded_decided_and_stored),
+        support_test(ORX12_a_rejection_stores_nothing),
         support_test(B8_no_events_means_no_stream),
         support_test(arguments_are_checked),
         support_test(B8_a_conflict_is_decided_again_on_fresh_state),

@@ -174,7 +174,7 @@ static stele_message *an_event(const char *id)
 
 /* --- Appending ------------------------------------------------------------------- */
 
-static void ORX_45_an_append_is_told_with_streams_ids_and_positions(void **state)
+static void ORX45_an_append_is_told_with_streams_ids_and_positions(void **state)
 {
     (void)state;
     struct told told = {.calls_back = false};
@@ -213,7 +213,7 @@ static void ORX_45_an_append_is_told_with_streams_ids_and_positions(void **state
     stele_store_close(store);
 }
 
-static void ORX_45_a_conflict_is_told_with_its_facts(void **state)
+static void ORX45_a_conflict_is_told_with_its_facts(void **state)
 {
     (void)state;
     struct told told = {.calls_back = false};
@@ -278,7 +278,7 @@ static void an_asynchronous_append_is_told_before_its_done_function(void **state
     stele_store_close(store);
 }
 
-static void ORX_45_a_commit_is_told_with_its_size_and_time(void **state)
+static void ORX45_a_commit_is_told_with_its_size_and_time(void **state)
 {
     (void)state;
     struct told told = {.calls_back = false};
@@ -305,7 +305,7 @@ static void ORX_45_a_commit_is_told_with_its_size_and_time(void **state)
     stele_store_close(store);
 }
 
-static void ORX_45_groups_add_up_to_what_was_appended(void **state)
+static void ORX45_groups_add_up_to_what_was_appended(void **state)
 {
     (void)state;
     enum { APPENDS = 600 };
@@ -331,7 +331,7 @@ static void ORX_45_groups_add_up_to_what_was_appended(void **state)
 
 /* --- Loading --------------------------------------------------------------------------- */
 
-static void ORX_45_a_load_is_told_with_where_it_began(void **state)
+static void ORX45_a_load_is_told_with_where_it_began(void **state)
 {
     (void)state;
     struct told told = {.calls_back = false};
@@ -375,7 +375,7 @@ static void ORX_45_a_load_is_told_with_where_it_began(void **state)
     stele_store_close(store);
 }
 
-static void ORX_45_a_discarded_snapshot_is_told_with_the_reason(void **state)
+static void ORX45_a_discarded_snapshot_is_told_with_the_reason(void **state)
 {
     (void)state;
     struct told told = {.calls_back = false};
@@ -494,13 +494,13 @@ static void a_table_may_be_partly_empty_and_must_be_of_this_library(void **state
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        support_test(ORX_45_an_append_is_told_with_streams_ids_and_positions),
-        support_test(ORX_45_a_conflict_is_told_with_its_facts),
+        support_test(ORX45_an_append_is_told_with_streams_ids_and_positions),
+        support_test(ORX45_a_conflict_is_told_with_its_facts),
         support_test(an_asynchronous_append_is_told_before_its_done_function),
-        support_test(ORX_45_a_commit_is_told_with_its_size_and_time),
-        support_test(ORX_45_groups_add_up_to_what_was_appended),
-        support_test(ORX_45_a_load_is_told_with_where_it_began),
-        support_test(ORX_45_a_discarded_snapshot_is_told_with_the_reason),
+        support_test(ORX45_a_commit_is_told_with_its_size_and_time),
+        support_test(ORX45_groups_add_up_to_what_was_appended),
+        support_test(ORX45_a_load_is_told_with_where_it_began),
+        support_test(ORX45_a_discarded_snapshot_is_told_with_the_reason),
         support_test(a_hook_may_call_the_store_and_nothing_locks_up),
         support_test(a_table_may_be_partly_empty_and_must_be_of_this_library),
     };

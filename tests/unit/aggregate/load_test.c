@@ -64,7 +64,7 @@ static void assert_balance_until(const struct world *world, uint64_t version, co
     stele_instance_free(instance);
 }
 
-static void ORX_27_replay_runs_in_order_and_leaves_nothing_pending(void **state)
+static void ORX27_replay_runs_in_order_and_leaves_nothing_pending(void **state)
 {
     (void)state;
     struct world world = world_open("memory:");
@@ -95,7 +95,7 @@ static void only_the_stream_asked_for_is_folded(void **state)
     world_close(&world);
 }
 
-static void ORX_28_a_missing_stream_is_not_found(void **state)
+static void ORX28_a_missing_stream_is_not_found(void **state)
 {
     (void)state;
     struct world world = world_open("memory:");
@@ -135,7 +135,7 @@ static void the_state_is_shown_as_its_own_type_only(void **state)
     world_close(&world);
 }
 
-static void ORX_50_the_state_as_of_a_version(void **state)
+static void ORX50_the_state_as_of_a_version(void **state)
 {
     (void)state;
     struct world world = world_open("memory:");
@@ -147,7 +147,7 @@ static void ORX_50_the_state_as_of_a_version(void **state)
     world_close(&world);
 }
 
-static void ORX_50_a_version_beyond_the_stream_is_not_found(void **state)
+static void ORX50_a_version_beyond_the_stream_is_not_found(void **state)
 {
     (void)state;
     struct world world = world_open("memory:");
@@ -162,7 +162,7 @@ static void ORX_50_a_version_beyond_the_stream_is_not_found(void **state)
     world_close(&world);
 }
 
-static void ORX_50_the_state_between_events_3_and_4_is_that_of_3(void **state)
+static void ORX50_the_state_between_events_3_and_4_is_that_of_3(void **state)
 {
     (void)state;
     struct world world = world_open("memory:");
@@ -181,7 +181,7 @@ static void ORX_50_the_state_between_events_3_and_4_is_that_of_3(void **state)
     world_close(&world);
 }
 
-static void ORX_50_an_event_that_is_late_hides_those_behind_it(void **state)
+static void ORX50_an_event_that_is_late_hides_those_behind_it(void **state)
 {
     (void)state;
     struct world world = world_open("memory:");
@@ -194,7 +194,7 @@ static void ORX_50_an_event_that_is_late_hides_those_behind_it(void **state)
     world_close(&world);
 }
 
-static void ORX_50_before_the_first_event_there_is_nothing(void **state)
+static void ORX50_before_the_first_event_there_is_nothing(void **state)
 {
     (void)state;
     struct world world = world_open("memory:");
@@ -439,16 +439,16 @@ static void the_same_state_comes_from_a_file(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        support_test(ORX_27_replay_runs_in_order_and_leaves_nothing_pending),
+        support_test(ORX27_replay_runs_in_order_and_leaves_nothing_pending),
         support_test(only_the_stream_asked_for_is_folded),
-        support_test(ORX_28_a_missing_stream_is_not_found),
+        support_test(ORX28_a_missing_stream_is_not_found),
         support_test(V4_load_or_new_begins_at_version_0_with_zeros),
         support_test(the_state_is_shown_as_its_own_type_only),
-        support_test(ORX_50_the_state_as_of_a_version),
-        support_test(ORX_50_a_version_beyond_the_stream_is_not_found),
-        support_test(ORX_50_the_state_between_events_3_and_4_is_that_of_3),
-        support_test(ORX_50_an_event_that_is_late_hides_those_behind_it),
-        support_test(ORX_50_before_the_first_event_there_is_nothing),
+        support_test(ORX50_the_state_as_of_a_version),
+        support_test(ORX50_a_version_beyond_the_stream_is_not_found),
+        support_test(ORX50_the_state_between_events_3_and_4_is_that_of_3),
+        support_test(ORX50_an_event_that_is_late_hides_those_behind_it),
+        support_test(ORX50_before_the_first_event_there_is_nothing),
         support_test(E1_an_unknown_event_is_an_error_that_says_where),
         support_test(E1_a_reader_may_choose_to_skip_unknown_events),
         support_test(E1_another_version_of_a_known_type_is_named_with_both_versions),

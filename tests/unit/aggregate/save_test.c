@@ -11,7 +11,7 @@ static stele_instance *loaded_with_deposit(const struct world *world, const char
     return instance;
 }
 
-static void ORX_28_load_modify_save_load(void **state)
+static void ORX28_load_modify_save_load(void **state)
 {
     (void)state;
     struct world world = world_open("memory:");
@@ -55,7 +55,7 @@ static void an_instance_goes_on_after_being_saved(void **state)
     world_close(&world);
 }
 
-static void ORX_28_saving_nothing_stores_nothing(void **state)
+static void ORX28_saving_nothing_stores_nothing(void **state)
 {
     (void)state;
     struct world world = world_open("memory:");
@@ -70,7 +70,7 @@ static void ORX_28_saving_nothing_stores_nothing(void **state)
 }
 
 /* In the reference both saves succeeded and one of the two deposits was lost. */
-static void ORX_14_of_two_concurrent_load_modify_saves_one_is_a_conflict(void **state)
+static void ORX14_of_two_concurrent_load_modify_saves_one_is_a_conflict(void **state)
 {
     (void)state;
     struct world world = world_open("memory:");
@@ -362,10 +362,10 @@ static void saving_without_memory_changes_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        support_test(ORX_28_load_modify_save_load),
+        support_test(ORX28_load_modify_save_load),
         support_test(an_instance_goes_on_after_being_saved),
-        support_test(ORX_28_saving_nothing_stores_nothing),
-        support_test(ORX_14_of_two_concurrent_load_modify_saves_one_is_a_conflict),
+        support_test(ORX28_saving_nothing_stores_nothing),
+        support_test(ORX14_of_two_concurrent_load_modify_saves_one_is_a_conflict),
         support_test(two_that_begin_the_same_stream_conflict),
         support_test(what_was_decided_on_an_old_state_conflicts),
         support_test(bytes_in_the_state_outlive_the_messages_they_came_in),

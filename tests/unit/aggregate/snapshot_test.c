@@ -75,7 +75,7 @@ static void forge(stele_store *store, const char *stream, uint64_t version, cons
 
 /* --- When ----------------------------------------------------------------------- */
 
-static void ORX_21_50_events_are_folded_behind_a_snapshot_at_950_of_1000(void **state)
+static void ORX21_50_events_are_folded_behind_a_snapshot_at_950_of_1000(void **state)
 {
     (void)state;
     stele_store *store = open_store("memory:");
@@ -223,7 +223,7 @@ static void a_store_opened_for_reading_uses_snapshots_and_writes_none(void **sta
 
 /* --- As of ------------------------------------------------------------------------ */
 
-static void ORX_50_a_snapshot_is_not_used_for_an_earlier_version_or_time(void **state)
+static void ORX50_a_snapshot_is_not_used_for_an_earlier_version_or_time(void **state)
 {
     (void)state;
     stele_store *store = open_store("memory:");
@@ -257,7 +257,7 @@ static void ORX_50_a_snapshot_is_not_used_for_an_earlier_version_or_time(void **
     stele_store_close(store);
 }
 
-static void ORX_50_a_late_event_inside_a_snapshot_still_hides_those_behind_it(void **state)
+static void ORX50_a_late_event_inside_a_snapshot_still_hides_those_behind_it(void **state)
 {
     (void)state;
     stele_store *store = open_store("memory:");
@@ -825,15 +825,15 @@ static void arguments_of_stats_are_checked(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        support_test(ORX_21_50_events_are_folded_behind_a_snapshot_at_950_of_1000),
+        support_test(ORX21_50_events_are_folded_behind_a_snapshot_at_950_of_1000),
         support_test(a_snapshot_is_written_when_enough_events_have_come),
         support_test(saving_counts_as_well),
         support_test(without_the_option_none_is_written_and_none_is_read),
         support_test(a_missing_stream_has_no_snapshot),
         support_test(closing_writes_what_is_still_to_be_written),
         support_test(a_store_opened_for_reading_uses_snapshots_and_writes_none),
-        support_test(ORX_50_a_snapshot_is_not_used_for_an_earlier_version_or_time),
-        support_test(ORX_50_a_late_event_inside_a_snapshot_still_hides_those_behind_it),
+        support_test(ORX50_a_snapshot_is_not_used_for_an_earlier_version_or_time),
+        support_test(ORX50_a_late_event_inside_a_snapshot_still_hides_those_behind_it),
         support_test(E3_a_snapshot_of_another_shape_is_discarded_counted_and_replaced),
         support_test(E3_bytes_that_do_not_decode_are_discarded_counted_and_replaced),
         support_test(E3_a_row_that_is_damaged_is_discarded_counted_and_replaced),

@@ -22,7 +22,7 @@ static void a_sound_table_is_accepted(void **state)
     assert_ok(stele_aggregate_check(&diary_aggregate, &error), error);
 }
 
-static void ORX_26_the_table_names_every_event_and_command_once(void **state)
+static void ORX26_the_table_names_every_event_and_command_once(void **state)
 {
     (void)state;
     assert_int_equal(3, account_aggregate.evolution_count);
@@ -172,7 +172,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         support_test(a_sound_table_is_accepted),
-        support_test(ORX_26_the_table_names_every_event_and_command_once),
+        support_test(ORX26_the_table_names_every_event_and_command_once),
         support_test(a_missing_table_or_state_is_refused),
         support_test(types_of_another_kind_are_refused),
         support_test(missing_types_and_functions_are_refused),

@@ -219,6 +219,57 @@ static void malformed_names_and_patterns_are_told(void **state)
                           "module a.*: a namespace has no wildcards");
 }
 
+static void assert_namespace_refused(const char *name, const char *problem)
+{
+    const struct stele_module module = {.name = name};
+    assert_refused(&module, problem);
+}
+
+static void a_namespace_is_a_dotted_name_of_plain_characters(void **state)
+{
+    (void)state;
+    assert_namespace_refused("a b", "1 problem:\nmodule a b: a namespace is letters, digits, '_' and '-' between dots: "
+                                    "not ' ' at offset 1");
+    assert_namespace_refused("shop/order", "1 problem:\nmodule shop/order: a namespace is letters, digits, '_' and '-' "
+                                           "between dots: not '/' at offset 4");
+    assert_namespace_refused(".order", "1 problem:\nmodule .order: pattern: empty level at offset 0");
+    assert_namespace_refused("order.", "1 problem:\nmodule order.: pattern: empty level at offset 6");
+    static const struct stele_module sound[] = {
+        {.name = "order"}, {.name = "Shop-2.order_line"}, {.name = "läden.küche"}, {.name = ""}};
+    for (size_t i = 0; i < 4; i++) {
+        struct stage stage = set_up(NULL);
+        assert_mounts(stage.app, &sound[i]);
+        tear_down(&stage);
+    }
+}
+
+static void a_reply_of_another_kind_is_told(void **state)
+{
+    (void)state;
+    const struct stele_route route = {.name = "place", .on = "place", .handle = shop_ignore, .replies = &placed_type};
+    const struct stele_module order = {.name = "order", .accepts = only_place, .routes = &route, .route_count = 1};
+    assert_refused(&order, "1 problem:\n"
+                           "module order, route order.place: replies with order.placed, which is no reply");
+}
+
+/* Its label alone is longer than all that an error shows. */
+static void a_problem_of_any_length_is_shown_with_its_beginning(void **state)
+{
+    (void)state;
+    static char name[5000];
+    memset(name, 'x', sizeof(name) - 1);
+    const struct stele_route route = {.name = name, .on = "placed", .handle = shop_ignore};
+    const struct stele_module order = {.name = "order", .accepts = only_placed, .routes = &route, .route_count = 1};
+    struct stage stage = set_up(NULL);
+    stele_error *error = NULL;
+    assert_failure(STELE_INVALID, shop_mount(stage.app, &order, &error), error);
+    assert_memory_equal("1 problem: module order, route order.xxx", stele_error_message(error), 40);
+    assert_message(error, "xxx ...");
+    assert_null(strstr(stele_error_message(error), "more"));
+    stele_error_free(error);
+    tear_down(&stage);
+}
+
 static void an_aggregate_without_a_store_is_told(void **state)
 {
     (void)state;
@@ -431,6 +482,9 @@ int main(void)
         support_test(E1_two_types_under_one_name_are_told),
         support_test(names_that_are_taken_are_told),
         support_test(malformed_names_and_patterns_are_told),
+        support_test(a_namespace_is_a_dotted_name_of_plain_characters),
+        support_test(a_reply_of_another_kind_is_told),
+        support_test(a_problem_of_any_length_is_shown_with_its_beginning),
         support_test(an_aggregate_without_a_store_is_told),
         support_test(a_second_handler_beside_an_aggregate_is_told),
         support_test(a_schedule_without_type_payload_or_interval_is_told),

@@ -1,6 +1,8 @@
 /* Modules: names in their namespace, modules made of others, each mounted once. */
 #include "tests/unit/app/shop.h"
 
+#include <stdio.h>
+
 #include "app/app.h"
 
 /* --- Names ---------------------------------------------------------------------------------- */
@@ -172,6 +174,28 @@ static void modules_in_a_circle_are_named(void **state)
     stele_runtime_free(runtime);
 }
 
+/* m000 of m001, m001 of m002, ... and the last one of m000. */
+static void a_long_circle_of_modules_is_told_with_its_ends(void **state)
+{
+    (void)state;
+    enum { COUNT = 1000 };
+    static struct stele_module modules[COUNT];
+    static const struct stele_module *parts[COUNT][2];
+    static char names[COUNT][8];
+    for (size_t i = 0; i < COUNT; i++) {
+        snprintf(names[i], sizeof(names[i]), "m%03zu", i);
+        parts[i][0] = &modules[(i + 1) % COUNT];
+        modules[i] = (struct stele_module){.name = names[i], .modules = parts[i]};
+    }
+    stele_runtime *runtime = shop_simulation();
+    stele_app *app = shop_app(runtime, NULL);
+    shop_assert_refused(app, &modules[0],
+                        "1 problem:\nmodule m000: modules in a circle: m000 -> m001 -> m002 -> m003 -> (992 more) -> "
+                        "m996 -> m997 -> m998 -> m999 -> m000");
+    stele_app_free(app);
+    stele_runtime_free(runtime);
+}
+
 static void ORX13_two_modules_are_isolated(void **state)
 {
     (void)state;
@@ -237,6 +261,7 @@ int main(void)
         support_test(NTH13_modules_start_after_what_they_are_made_of_and_stop_in_reverse),
         support_test(a_module_mounted_twice_is_mounted_once),
         support_test(modules_in_a_circle_are_named),
+        support_test(a_long_circle_of_modules_is_told_with_its_ends),
         support_test(ORX13_two_modules_are_isolated),
         support_test(mounting_and_starting_survive_a_lack_of_memory),
     };

@@ -25,7 +25,7 @@ static int teardown(void **state)
     return support_teardown(state);
 }
 
-static void ORX_49_fields_arrive_at_the_hook(void **state)
+static void ORX49_fields_arrive_at_the_hook(void **state)
 {
     struct heard heard = {0};
 
@@ -153,7 +153,7 @@ static void a_line_is_cut_at_the_size_between_characters(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        log_unit_test(ORX_49_fields_arrive_at_the_hook),
+        log_unit_test(ORX49_fields_arrive_at_the_hook),
         log_unit_test(records_below_the_level_are_neither_heard_nor_evaluated),
         log_unit_test(without_a_hook_nothing_is_wanted),
         log_unit_test(levels_have_names),

@@ -159,6 +159,53 @@ static stele_status fill_map(void *context, stele_error **error)
     return status;
 }
 
+static void what_a_burst_of_keys_took_is_given_back(void **state)
+{
+    enum { MANY = 20000 };
+    static uint32_t keys[MANY];
+    struct stele__map map;
+    size_t most = 0;
+
+    (void)state;
+    stele__map_init(&map);
+    for (uint32_t i = 0; i < MANY; i++) {
+        keys[i] = i;
+        assert_true(stele__map_put(&map, (struct stele_slice){(const char *)&keys[i], sizeof(keys[i])}, &keys[i]));
+    }
+    most = map.capacity;
+    for (uint32_t i = 100; i < MANY; i++)
+        assert_ptr_equal(&keys[i],
+                         stele__map_remove(&map, (struct stele_slice){(const char *)&keys[i], sizeof(keys[i])}));
+    assert_true(map.capacity <= most / 16);
+    for (uint32_t i = 0; i < 100; i++)
+        assert_ptr_equal(&keys[i],
+                         stele__map_remove(&map, (struct stele_slice){(const char *)&keys[i], sizeof(keys[i])}));
+    assert_int_equal(0, map.count);
+    assert_true(map.capacity <= 1024);
+    stele__map_fini(&map);
+}
+
+static void a_map_that_cannot_shrink_stays_large(void **state)
+{
+    enum { MANY = 2000 };
+    static uint32_t keys[MANY];
+    struct stele__map map;
+
+    (void)state;
+    stele__map_init(&map);
+    for (uint32_t i = 0; i < MANY; i++) {
+        keys[i] = i;
+        assert_true(stele__map_put(&map, (struct stele_slice){(const char *)&keys[i], sizeof(keys[i])}, &keys[i]));
+    }
+    support_fail_allocations_from(1);
+    for (uint32_t i = 1; i < MANY; i++)
+        assert_non_null(stele__map_remove(&map, (struct stele_slice){(const char *)&keys[i], sizeof(keys[i])}));
+    assert_true(support_allocation_failed());
+    support_fail_allocations_from(0);
+    assert_ptr_equal(&keys[0], stele__map_get(&map, (struct stele_slice){(const char *)&keys[0], sizeof(keys[0])}));
+    stele__map_fini(&map);
+}
+
 static void every_allocation_may_fail(void **state)
 {
     (void)state;
@@ -174,6 +221,8 @@ int main(void)
         support_test(a_replaced_entry_keeps_its_first_key),
         support_test(a_map_agrees_with_an_array_over_random_operations),
         support_test(removed_entries_do_not_make_a_map_grow),
+        support_test(what_a_burst_of_keys_took_is_given_back),
+        support_test(a_map_that_cannot_shrink_stays_large),
         support_test(every_allocation_may_fail),
     };
 

@@ -142,7 +142,7 @@ static int teardown(void **state)
 
 /* --- Order ----------------------------------------------------------------------------------- */
 
-/* Once upon a time a heap's array was walked as if it were sorted: these ran as 5, 20, 10, 50, 80, 90, 60. */
+/* Bold, 5.2: a heap's array was walked as if it were sorted: these ran as 5, 20, 10, 50, 80, 90, 60. */
 static void HEX14_priorities_are_honoured(void **state)
 {
     static const int priorities[] = {50, 10, 90, 20, 80, 5, 60};

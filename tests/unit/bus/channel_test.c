@@ -79,7 +79,7 @@ static stele_channel_reader *join(stele_channel *channel)
 
 /* --- Who gets what ------------------------------------------------------------------------ */
 
-/* The reference shared the work where its example expected a broadcast: 30 items arrived as 9, 10 and 11. */
+/* Bold, 3.2: the reference shared the work where its example expected a broadcast: 30 items arrived as 9, 10 and 11. */
 static void NTH12_bug_thirty_items_broadcast_to_three_consumers_arrive_thirty_times_each(void **state)
 {
     (void)state;

@@ -138,6 +138,24 @@ static void a_mailbox_in_a_circle_breaks_it(void **state)
     assert_problems("", routes, 2);
 }
 
+/* Bold, 3.2: two acyclic flows that shared names of steps were both told to be circles, since all were one graph. Here
+ * first leads to second and third, and these two ways join; the same handlers serve two flows. */
+static void KHO25_bug_ways_that_part_and_join_are_no_circle(void **state)
+{
+    (void)state;
+    const struct stele_type *const both[] = {&second_type, &derived_type, NULL};
+    const struct stele_route routes[] = {
+        {.name = "one", .on = "test.ask", .handle = ignore, .publishes = both},
+        {.name = "two", .on = "test.begin", .handle = ignore, .publishes = both},
+        {.name = "left", .type = &second_type, .handle = ignore, .replies = &answer_type},
+        {.name = "right", .type = &derived_type, .handle = ignore, .replies = &answer_type},
+        {.name = "join", .type = &answer_type, .handle = ignore},
+    };
+    assert_problems("route one: is on test.ask, which is neither known nor published\n"
+                    "route two: is on test.begin, which is neither known nor published\n",
+                    routes, 5);
+}
+
 static void rivals_are_for_the_same_type_and_not_kept_apart(void **state)
 {
     (void)state;
@@ -197,6 +215,7 @@ int main(void)
         support_test(KHO25_a_reply_that_is_not_stated_is_told),
         support_test(KHO25_circles_of_inline_routes_are_told_once_with_their_path),
         support_test(a_mailbox_in_a_circle_breaks_it),
+        support_test(KHO25_bug_ways_that_part_and_join_are_no_circle),
         support_test(rivals_are_for_the_same_type_and_not_kept_apart),
         support_test(a_lack_of_memory_is_a_problem),
     };

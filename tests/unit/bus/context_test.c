@@ -431,7 +431,7 @@ static bool count_letter(void *context, const struct stele_dead_letter *letter)
     return true;
 }
 
-static void B3_a_failure_is_buried_unless_the_route_ignores_it(void **state)
+static void FWK13_B3_a_failure_is_buried_unless_the_route_ignores_it(void **state)
 {
     static const struct stele_route burying = {.name = "burying", .on = "x", .handle = fixture_break};
     static const struct stele_route ignoring = {
@@ -467,7 +467,7 @@ int main(void)
         fixture_test(KHO05_what_one_branch_sets_the_other_does_not_see),
         fixture_test(KHO06_a_failure_is_one_event_with_code_text_route_and_extras),
         fixture_test(KHO08_error_events_that_fail_are_bounded),
-        fixture_test(B3_a_failure_is_buried_unless_the_route_ignores_it),
+        fixture_test(FWK13_B3_a_failure_is_buried_unless_the_route_ignores_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -171,6 +171,54 @@ static void C2_of_two_routes_of_one_name_one_goes_on_and_the_other_says_why_not(
     close_all(&second);
 }
 
+/* Its own heir: it comes again from where the checkpoint was when it was removed. */
+struct heir {
+    stele_bus *bus;
+    stele_route_id id;
+    unsigned calls;
+};
+
+static stele_status replace_itself(void *resource, const stele_message *message, stele_context *context);
+
+static const struct stele_route replacing = {.name = "durable",
+                                             .on = "order.>",
+                                             .handle = replace_itself,
+                                             .delivery = STELE_DURABLE,
+                                             .begin = STELE_BEGIN_FIRST};
+
+static stele_status replace_itself(void *resource, const stele_message *message, stele_context *context)
+{
+    struct heir *heir = resource;
+
+    (void)message;
+    (void)context;
+    if (heir->calls++ > 0)
+        return STELE_OK;
+    stele_bus_remove_route(heir->bus, heir->id);
+    return stele_bus_add_route(heir->bus, &replacing, heir, &heir->id, NULL);
+}
+
+static void a_durable_route_replaced_within_its_own_call_goes_on(void **state)
+{
+    struct log_stage stage = {.store = log_stage_store("memory:")};
+    struct heir heir = {.calls = 0};
+    stele_error *error = NULL;
+
+    (void)state;
+    log_stage_begin(&stage, 0);
+    heir.bus = stage.bus;
+    assert_ok(stele_bus_add_route(stage.bus, &replacing, &heir, &heir.id, &error), error);
+    for (int i = 1; i <= 3; i++) {
+        log_stage_fill(stage.store, "order.placed", i, i);
+        stele_runtime_run_until_idle(stage.runtime);
+        stele_runtime_advance(stage.runtime, SECOND);
+    }
+    assert_int_equal(heir.calls, 4); /* the first event came twice */
+    assert_int_equal(log_stage_stats(&stage, "durable").last_error, STELE_OK);
+    assert_int_equal(checkpoint(stage.store), 3);
+    close_all(&stage);
+}
+
 /* --- Events that the handler cannot read ------------------------------------------------------- */
 
 #define NUMBER(FIELD, T) FIELD(T, INT64, n)
@@ -383,6 +431,7 @@ int main(void)
         support_test(a_checkpoint_edited_by_hand_is_damage_and_named),
         support_test(a_checkpoint_edited_while_its_route_runs_stops_that_route),
         support_test(C2_of_two_routes_of_one_name_one_goes_on_and_the_other_says_why_not),
+        support_test(a_durable_route_replaced_within_its_own_call_goes_on),
         support_test(B3_events_nobody_can_read_meet_each_policy),
         support_test(a_suspended_route_waits_for_a_program_that_can_read_the_event),
         support_test(a_store_that_cannot_be_watched_is_not_asked_without_a_pause),

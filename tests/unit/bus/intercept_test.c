@@ -238,7 +238,7 @@ static void HEX16_ERROR_at_HANDLE_is_a_failure_of_the_interceptor(void **state)
     assert_int_equal(0, placed.calls);
 }
 
-/* Once upon a time a veto was raised where failure handlers could retry or replace it. */
+/* Bold, 5.2: a veto was raised where failure handlers could retry or replace it. */
 static void HEX15_a_veto_is_not_offered_to_those_asked_at_FAILED(void **state)
 {
     static const struct stele_retry patient = {.delay_ms = 1};

@@ -74,6 +74,22 @@ bus_fixture = tests/unit/bus/fixture.c tests/unit/bus/fixture.h
 test_programs += tests/unit/bus/route_test
 tests_unit_bus_route_test_SOURCES = tests/unit/bus/route_test.c $(bus_fixture)
 tests_unit_bus_route_test_LDADD = $(test_ldadd)
+
+# Rows of the inventory about several handlers at once.
+test_programs += \
+	tests/unit/bus/blocks_test \
+	tests/unit/bus/commit_test \
+	tests/unit/bus/flows_test \
+	tests/unit/bus/kinds_test
+tests_unit_bus_blocks_test_SOURCES = tests/unit/bus/blocks_test.c $(bus_fixture)
+tests_unit_bus_blocks_test_LDADD = $(test_ldadd)
+tests_unit_bus_commit_test_SOURCES = tests/unit/bus/commit_test.c $(bus_fixture)
+tests_unit_bus_commit_test_LDADD = $(test_ldadd)
+tests_unit_bus_flows_test_SOURCES = tests/unit/bus/flows_test.c $(bus_fixture)
+tests_unit_bus_flows_test_LDADD = $(test_ldadd)
+tests_unit_bus_kinds_test_SOURCES = tests/unit/bus/kinds_test.c $(bus_fixture)
+tests_unit_bus_kinds_test_LDADD = $(test_ldadd)
+
 tests_unit_bus_deadletters_test_SOURCES = tests/unit/bus/deadletters_test.c tests/unit/bus/log_stage.h
 tests_unit_bus_deadletters_test_LDADD = $(test_ldadd)
 
@@ -115,3 +131,27 @@ tests_unit_bus_phases_test_LDADD = $(test_ldadd)
 test_programs += tests/unit/bus/hostile_follow_test
 tests_unit_bus_hostile_follow_test_SOURCES = tests/unit/bus/hostile_follow_test.c tests/unit/bus/log_stage.h
 tests_unit_bus_hostile_follow_test_LDADD = $(sqlite_test_ldadd)
+test_programs += tests/unit/bus/hostile_dead_test
+tests_unit_bus_hostile_dead_test_SOURCES = tests/unit/bus/hostile_dead_test.c tests/unit/bus/log_stage.h
+tests_unit_bus_hostile_dead_test_LDADD = $(sqlite_test_ldadd)
+
+test_programs += tests/unit/bus/hold_test
+tests_unit_bus_hold_test_SOURCES = tests/unit/bus/hold_test.c $(bus_stage)
+tests_unit_bus_hold_test_LDADD = $(test_ldadd)
+
+test_programs += tests/unit/bus/dead_retry_test
+tests_unit_bus_dead_retry_test_SOURCES = tests/unit/bus/dead_retry_test.c tests/unit/bus/log_stage.h
+tests_unit_bus_dead_retry_test_LDADD = $(test_ldadd)
+
+test_programs += tests/unit/bus/cut_short_test
+tests_unit_bus_cut_short_test_SOURCES = tests/unit/bus/cut_short_test.c tests/unit/bus/log_stage.h
+tests_unit_bus_cut_short_test_LDADD = $(test_ldadd)
+test_programs += tests/unit/bus/hostile_audit_test
+tests_unit_bus_hostile_audit_test_SOURCES = tests/unit/bus/hostile_audit_test.c tests/unit/bus/registry.h
+tests_unit_bus_hostile_audit_test_LDADD = $(test_ldadd)
+test_programs += tests/unit/bus/hostile_clock_test
+tests_unit_bus_hostile_clock_test_SOURCES = tests/unit/bus/hostile_clock_test.c $(bus_fixture)
+tests_unit_bus_hostile_clock_test_LDADD = $(test_ldadd)
+test_programs += tests/unit/bus/hostile_threads_test
+tests_unit_bus_hostile_threads_test_SOURCES = tests/unit/bus/hostile_threads_test.c $(bus_fixture)
+tests_unit_bus_hostile_threads_test_LDADD = $(test_ldadd)

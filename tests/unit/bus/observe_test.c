@@ -177,7 +177,7 @@ static void tell_calls(void *context, const struct stele_observation *seen)
 
     sprintf(text + strlen(text), "%c%" PRIu64 " ", mark, seen->call);
     if (mark == 'f')
-        assert_string_equal(seen->text, "dear is too dear");
+        assert_string_equal(seen->text, "there was no time left to try again: dear is too dear");
 }
 
 /* 50 ms for the unit, 30 ms between calls: there is time for two calls. */
@@ -203,9 +203,9 @@ static void a_call_that_cannot_be_made_again_in_time_has_failed_and_was_not_retr
     add(&shop, &calls, text);
     assert_ok(stele_bus_add_route(shop.bus, &patient, NULL, NULL, &error), error);
     assert_ok(observe_asked_message(&(struct observe_asked){.order = "dear"}, NULL, &message, &error), error);
-    assert_status(STELE_BUSY, stele_deliver(shop.bus, message, &options, &outcome, &error), error);
+    assert_status(STELE_TIMEOUT, stele_deliver(shop.bus, message, &options, &outcome, &error), error);
     assert_int_equal(outcome.failures[0].attempts, 2);
-    assert_string_equal(outcome.failures[0].text, "dear is too dear");
+    assert_string_equal(outcome.failures[0].text, "there was no time left to try again: dear is too dear");
     stele_unit_outcome_fini(&outcome);
     stele_runtime_run_until_idle(shop.runtime);
     assert_string_equal(text, "+1 r1 +2 f2 ");

@@ -581,7 +581,7 @@ static void B9_stopping_flushes_what_waits(void **state)
 
 /* --- Threads ----------------------------------------------------------------------- */
 
-/* The reference's notify() took as long as the slowest observer, and with a cap of two at once ran 4 of 6. */
+/* Bold, 5.2: notify() took as long as the slowest observer, and with a cap of two at once ran 4 of 6. */
 static void bug_notify_blocks_and_drops_observers_without_running_them(void **state)
 {
     static const char *const names[6] = {"0", "1", "2", "3", "4", "5"};
@@ -658,16 +658,26 @@ static void count_hang(void *context, const struct stele_log_record *record)
         atomic_fetch_add(&hangs, 1);
 }
 
-/* Waits in virtual time, as something that hangs for so many seconds would. */
-static void linger(void *context, const struct stele_observation *seen)
+/* Waits in virtual time, as something that hangs would. */
+static void wait_for(struct registry *registry, int64_t time)
 {
-    struct registry *registry = context;
     struct stele__signal never;
 
-    (void)seen;
     assert_true(stele__signal_init(&never));
-    stele__runtime_wait(registry->runtime, &never, stele__runtime_monotonic(registry->runtime) + 10 * SECOND);
+    stele__runtime_wait(registry->runtime, &never, stele__runtime_monotonic(registry->runtime) + time);
     stele__signal_fini(&never);
+}
+
+static void linger(void *context, const struct stele_observation *seen)
+{
+    (void)seen;
+    wait_for(context, 10 * SECOND);
+}
+
+static void linger_a_little(void *context, const struct stele_observation *seen)
+{
+    (void)seen;
+    wait_for(context, 29 * SECOND / 1000);
 }
 
 static void HEX07_an_observer_that_hangs_is_reported_once_and_others_are_served(void **state)
@@ -687,6 +697,70 @@ static void HEX07_an_observer_that_hangs_is_reported_once_and_others_are_served(
     assert_int_equal(1, hangs);
     assert_int_equal(1, witness.count);
     registry_finish(&registry);
+    stele_log_use(NULL, NULL, STELE_LOG_WARNING);
+}
+
+/* Virtual times at which observers were told to hang, in ms, and their names. */
+struct hangs {
+    struct registry registry;
+    int64_t began;
+    char text[256];
+};
+
+static void note_hang(void *context, const struct stele_log_record *record)
+{
+    struct hangs *noted = context;
+    const size_t used = strlen(noted->text);
+
+    if (strcmp(record->message, "observers hang") == 0)
+        snprintf(noted->text + used, sizeof(noted->text) - used, "%s@%d ", record->fields[0].value,
+                 (int)((stele__runtime_monotonic(noted->registry.runtime) - noted->began) / 1000000));
+}
+
+/* Ten seconds for each: brief has 30 ms, patient 20 s, the other one nothing stated. */
+static void HEX10_each_observer_has_a_time_of_its_own(void **state)
+{
+    static const struct stele_observer observers[] = {{.name = "usual", .see = linger},
+                                                      {.name = "patient", .see = linger, .timeout_ms = 20000},
+                                                      {.name = "brief", .see = linger, .timeout_ms = 30}};
+    struct hangs noted = {.text = ""};
+
+    (void)state;
+    stele_log_use(note_hang, &noted, STELE_LOG_WARNING);
+    registry_begin(&noted.registry);
+    noted.began = stele__runtime_monotonic(noted.registry.runtime);
+    for (size_t i = 0; i < 3; i++)
+        add(&noted.registry, &observers[i], &noted.registry);
+    notify(&noted.registry, STELE_SEEN_HANDLED, "a", 1);
+    stele_runtime_run_until_idle(noted.registry.runtime);
+    assert_string_equal(noted.text, "brief@30 usual@1000 ");
+    /* It is told again for another call, that begins while the timer runs for one with more time. */
+    noted.text[0] = '\0';
+    assert_true(stele__observers_remove(noted.registry.observers, "usual"));
+    noted.began = stele__runtime_monotonic(noted.registry.runtime);
+    notify(&noted.registry, STELE_SEEN_HANDLED, "a", 2);
+    stele_runtime_run_until_idle(noted.registry.runtime);
+    assert_string_equal(noted.text, "brief@30 ");
+    registry_finish(&noted.registry);
+    stele_log_use(NULL, NULL, STELE_LOG_WARNING);
+}
+
+/* A call that returns in time is none, however many of them there are. */
+static void HEX10_the_time_is_that_of_one_call(void **state)
+{
+    static const struct stele_observer quick = {.name = "quick", .see = linger_a_little, .timeout_ms = 30};
+    struct hangs noted = {.text = ""};
+
+    (void)state;
+    stele_log_use(note_hang, &noted, STELE_LOG_WARNING);
+    registry_begin(&noted.registry);
+    add(&noted.registry, &quick, &noted.registry);
+    for (uint64_t call = 1; call <= 20; call++)
+        notify(&noted.registry, STELE_SEEN_HANDLED, "a", call);
+    stele_runtime_run_until_idle(noted.registry.runtime);
+    assert_int_equal(20, stats_of(&noted.registry, "quick").seen);
+    assert_string_equal(noted.text, "");
+    registry_finish(&noted.registry);
     stele_log_use(NULL, NULL, STELE_LOG_WARNING);
 }
 
@@ -854,6 +928,8 @@ int main(void)
         support_test(HEX08_an_observer_that_blocks_does_not_delay_the_others),
         support_test(HEX07_an_observer_that_hangs_is_reported_once_and_others_are_served),
         support_test(HEX07_an_observer_that_hangs_does_not_keep_its_thread_from_the_others),
+        support_test(HEX10_each_observer_has_a_time_of_its_own),
+        support_test(HEX10_the_time_is_that_of_one_call),
         support_test(bug_concurrent_notifications_reach_an_observer_out_of_order),
         support_test(HEX20_adding_and_removing_while_others_notify_calls_no_stale_observer),
     };

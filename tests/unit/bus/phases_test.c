@@ -2,6 +2,7 @@
 #include "tests/unit/bus/fixture.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 /* Publishes as many messages as are left, one a phase. */
 struct collector {
@@ -73,6 +74,45 @@ static void FWK10_what_others_publish_does_not_count(void **state)
     stele_message_unref(fed);
 }
 
+static void note_end(void *resource)
+{
+    fixture_write(resource);
+}
+
+static stele_status note_all(void *resource, const stele_message *message, stele_context *context)
+{
+    const struct stele_phase *phase = NULL;
+    const void *untyped = NULL;
+    char word[16] = "event";
+
+    (void)resource;
+    if (stele_message_is(message, &stele_phase_type) &&
+        stele_context_read(context, &stele_phase_type, &untyped) == STELE_OK) {
+        phase = untyped;
+        snprintf(word, sizeof(word), "%" PRIu64, phase->number);
+    }
+    fixture_write(word);
+    return STELE_OK;
+}
+
+/* One who is for all messages is told of phases, too; one who asks for nothing of it, only of the end. */
+static void FWK09_phases_come_in_order_and_the_end_behind_them(void **state)
+{
+    static const struct stele_route all = {.name = "all", .on = ">", .handle = note_all, .stop = note_end};
+    static const struct stele_route other = {
+        .name = "other", .on = "else", .handle = note_all, .delivery = STELE_QUEUED, .stop = note_end};
+    struct collector collector = {.left = 1};
+    stele_error *error = NULL;
+
+    (void)state;
+    fixture_add_as(&all, "end");
+    fixture_add(&collecting, &collector);
+    fixture_add_as(&other, "other-end");
+    assert_ok(stele_run_phases(fixture_bus, 0, NULL, NULL, &error), error);
+    assert_ok(stele_bus_stop(fixture_bus, 1000, NULL, &error), error);
+    assert_string_equal(fixture_recorded(), "1 event 2 other-end end");
+}
+
 static void phases_that_never_come_to_rest_end_at_the_limit(void **state)
 {
     struct collector collector = {.left = 100};
@@ -107,6 +147,7 @@ int main(void)
         fixture_test(FWK10_without_work_there_is_one_phase),
         fixture_test(FWK10_work_in_a_phase_gives_another),
         fixture_test(FWK10_what_others_publish_does_not_count),
+        fixture_test(FWK09_phases_come_in_order_and_the_end_behind_them),
         fixture_test(phases_that_never_come_to_rest_end_at_the_limit),
         fixture_test(a_handler_that_fails_in_a_phase_ends_them),
     };

@@ -158,6 +158,33 @@ static void partitions_keep_their_order_and_are_freed_when_empty(void **state)
     assert_int_equal(fixture_stats("r").partitions, 0);
 }
 
+static void the_keys_of_partitions_that_are_gone_take_no_memory(void **state)
+{
+    enum { KEYS = 5000 };
+    static const struct stele_route route = {.name = "keyed",
+                                             .on = "x",
+                                             .handle = fixture_record,
+                                             .delivery = STELE_QUEUED,
+                                             .partition = "text",
+                                             .capacity = KEYS};
+    char key[16];
+    size_t before;
+
+    (void)state;
+    fixture_add_as(&route, "k");
+    publish_note("x", "first", 0);
+    fixture_run();
+    before = stele_memory_in_use();
+    for (int i = 0; i < KEYS; i++) {
+        snprintf(key, sizeof(key), "key-%d", i);
+        publish_note("x", key, i);
+    }
+    fixture_run();
+    fixture_recorded();
+    assert_int_equal(fixture_stats("keyed").partitions, 0);
+    assert_true(stele_memory_in_use() <= before + 32 * 1024);
+}
+
 static void the_capacity_is_that_of_all_partitions(void **state)
 {
     static const struct stele_route route = {.name = "r",
@@ -266,6 +293,76 @@ static void a_mailbox_is_held_while_a_retry_waits(void **state)
     assert_status(STELE_FAILED, stele_deliver(fixture_bus, message, NULL, NULL, &error), error);
     assert_string_equal(fixture_recorded(), "r1 r1 r1");
     assert_int_equal(fixture_stats("r").dead, 1);
+    stele_message_unref(message);
+}
+
+static void try_again_each_100_ms(enum stele_delivery delivery)
+{
+    static struct stele_route route = {.name = "r", .on = "x", .handle = break_some, .interceptors = retrying};
+    const struct stele_send_options options = {.size = sizeof(options), .timeout_ms = 150};
+    const struct stele_clock *clock = stele_runtime_clock(fixture_runtime);
+    const int64_t began = clock->monotonic(clock->context);
+    stele_message *message = fixture_message(STELE_EVENT, "x", "", 1);
+    stele_error *error = NULL;
+
+    route.delivery = delivery;
+    breaks_left = 5;
+    fixture_add_as(&route, "r");
+    /* It fails at 0 and at 100 ms; the third attempt would be at 200. */
+    assert_failure(STELE_TIMEOUT, stele_deliver(fixture_bus, message, &options, NULL, &error), error);
+    assert_string_equal(stele_error_get(error, "route"), "r");
+    assert_message(error, "there was no time left to try again: broken");
+    stele_error_free(error);
+    assert_int_equal(clock->monotonic(clock->context) - began, 100 * MS);
+    stele_runtime_advance(fixture_runtime, 1000 * MS);
+    assert_string_equal(fixture_recorded(), "r1 r1");
+    assert_int_equal(fixture_stats("r").retries, 1);
+    assert_int_equal(fixture_stats("r").dead, 1);
+    assert_int_equal(fixture_stats("r").last_error, STELE_TIMEOUT);
+    stele_message_unref(message);
+}
+
+static void B4_a_retry_behind_the_deadline_is_not_waited_for_in_a_mailbox(void **state)
+{
+    (void)state;
+    try_again_each_100_ms(STELE_QUEUED);
+}
+
+static void B4_a_retry_behind_the_deadline_is_not_waited_for_inline(void **state)
+{
+    (void)state;
+    try_again_each_100_ms(STELE_INLINE);
+}
+
+static struct stele_answer not_yet(void *state, enum stele_point point, stele_call *call)
+{
+    (void)state;
+    (void)point;
+    (void)call;
+    return stele_retry_later(200 * MS);
+}
+
+static void B4_a_call_put_off_behind_the_deadline_is_not_waited_for(void **state)
+{
+    static const struct stele_interceptor_kind kind = {.name = "later", .points = STELE_AT_HANDLE, .ask = not_yet};
+    static const struct stele_interceptor later = {.name = "later", .kind = &kind};
+    static const struct stele_interceptor *const putting_off[] = {&later, NULL};
+    static const struct stele_route route = {
+        .name = "r", .on = "x", .handle = fixture_record, .delivery = STELE_QUEUED, .interceptors = putting_off};
+    const struct stele_send_options options = {.size = sizeof(options), .timeout_ms = 150};
+    const struct stele_clock *clock = stele_runtime_clock(fixture_runtime);
+    const int64_t began = clock->monotonic(clock->context);
+    stele_message *message = fixture_message(STELE_EVENT, "x", "", 1);
+    stele_error *error = NULL;
+
+    (void)state;
+    fixture_add_as(&route, "r");
+    assert_failure(STELE_TIMEOUT, stele_deliver(fixture_bus, message, &options, NULL, &error), error);
+    assert_string_equal(stele_error_get(error, "route"), "r");
+    assert_message(error, "there was no time left to try again");
+    stele_error_free(error);
+    assert_int_equal(clock->monotonic(clock->context), began);
+    assert_string_equal(fixture_recorded(), "");
     stele_message_unref(message);
 }
 
@@ -464,11 +561,15 @@ int main(void)
         fixture_test(a_sender_waits_for_room),
         fixture_test(a_sender_waits_no_longer_than_its_deadline),
         fixture_test(partitions_keep_their_order_and_are_freed_when_empty),
+        fixture_test(the_keys_of_partitions_that_are_gone_take_no_memory),
         fixture_test(the_capacity_is_that_of_all_partitions),
         fixture_test(NTH14_a_paused_mailbox_holds_and_goes_on_in_order),
         fixture_test(a_suspended_route_keeps_the_message_at_its_head_until_resumed),
         fixture_test(a_mailbox_is_held_while_a_retry_waits),
         fixture_test(an_inline_retry_lets_time_pass_in_the_callers_thread),
+        fixture_test(B4_a_retry_behind_the_deadline_is_not_waited_for_in_a_mailbox),
+        fixture_test(B4_a_retry_behind_the_deadline_is_not_waited_for_inline),
+        fixture_test(B4_a_call_put_off_behind_the_deadline_is_not_waited_for),
         fixture_test(pausing_and_removing_reach_what_waits_for_a_retry),
         fixture_test(what_waits_for_a_removed_route_is_told_to_its_unit),
         fixture_test(a_queued_message_and_an_idle_route_are_small),

@@ -41,6 +41,24 @@ static void ORX07_inline_routes_run_in_order_of_adding(void **state)
     assert_string_equal(fixture_recorded(), "c1 a1 b1");
 }
 
+static void ORX07_a_hundred_routes_run_in_order_of_adding(void **state)
+{
+    enum { COUNT = 100 };
+    static struct stele_route routes[COUNT];
+    static char names[COUNT][8];
+    char expected[COUNT * 8] = "";
+
+    (void)state;
+    for (size_t i = 0; i < COUNT; i++) {
+        snprintf(names[i], sizeof(names[i]), "h%zu-", (i * 37) % COUNT);
+        snprintf(expected + strlen(expected), 8, "%s%s1", i ? " " : "", names[i]);
+        routes[i] = (struct stele_route){.name = names[i], .on = i % 2 ? "x" : "*", .handle = fixture_record};
+        fixture_add_as(&routes[i], names[i]);
+    }
+    assert_int_equal(fixture_publish("x"), COUNT);
+    assert_string_equal(fixture_recorded(), expected);
+}
+
 static void KHO11_an_event_that_nobody_wants_is_no_error(void **state)
 {
     struct stele_bus_stats stats;
@@ -229,6 +247,21 @@ static void routes_that_make_no_sense_are_errors(void **state)
     assert_refused(&held, "SUSPEND");
     assert_refused(&stored, "stele_bus_follow");
     assert_refused(&dropping, "partition");
+}
+
+static void KHO02_what_a_route_replies_with_is_a_reply(void **state)
+{
+    static const struct stele_route event = {
+        .name = "r", .type = &ask_type, .handle = fixture_record, .replies = &note_type};
+    static const struct stele_route command = {
+        .name = "r", .type = &ask_type, .handle = fixture_record, .replies = &put_type};
+    static const struct stele_route reply = {
+        .name = "r", .type = &ask_type, .handle = fixture_record, .replies = &told_type};
+
+    (void)state;
+    assert_refused(&event, "route r: the type it replies with is no reply");
+    assert_refused(&command, "no reply");
+    fixture_add_as(&reply, "r");
 }
 
 static void what_a_type_cannot_be_called_no_route_is_on(void **state)
@@ -446,6 +479,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         fixture_test(B2_exact_names_levels_and_the_rest_match),
         fixture_test(ORX07_inline_routes_run_in_order_of_adding),
+        fixture_test(ORX07_a_hundred_routes_run_in_order_of_adding),
         fixture_test(KHO11_an_event_that_nobody_wants_is_no_error),
         fixture_test(NTH11_a_command_that_nobody_handles_is_an_error),
         fixture_test(B1_a_second_handler_of_a_command_is_an_error),
@@ -455,6 +489,7 @@ int main(void)
         fixture_test(FWK02_a_condition_compares_a_field_as_text),
         fixture_test(FWK03_a_route_without_interest_is_an_error),
         fixture_test(routes_that_make_no_sense_are_errors),
+        fixture_test(KHO02_what_a_route_replies_with_is_a_reply),
         fixture_test(what_a_type_cannot_be_called_no_route_is_on),
         fixture_test(a_route_removed_without_memory_is_stopped_and_freed_with_the_bus),
         fixture_test(a_name_is_taken_until_its_route_is_removed),

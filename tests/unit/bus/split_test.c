@@ -96,10 +96,75 @@ static void E2_every_part_of_a_split_event_comes_once(void **state)
     stele_store_close(stage.store);
 }
 
+/* Fails on the parts 1, 2 and 3 as long as it is told to; otherwise writes down which came. */
+struct sieve {
+    bool fails;
+    char text[64];
+};
+
+static stele_status sift(void *resource, const stele_message *message, stele_context *context)
+{
+    struct sieve *sieve = resource;
+    const unsigned part = stele_message_part(message);
+    const size_t used = strlen(sieve->text);
+
+    (void)context;
+    if (part == 0 || part > 3)
+        return STELE_OK;
+    if (sieve->fails)
+        return STELE_FAILED;
+    snprintf(sieve->text + used, sizeof(sieve->text) - used, "%u@%d ", part, (int)stele_message_position(message));
+    return STELE_OK;
+}
+
+static bool add_letter(void *context, const struct stele_dead_letter *letter)
+{
+    char *text = context;
+    const size_t used = strlen(text);
+
+    snprintf(text + used, 128 - used, "%s=%d/%u ", letter->id, (int)letter->position,
+             letter->message ? stele_message_part(letter->message) : 99);
+    return true;
+}
+
+/* The reference of a letter was that of the event: all parts that failed were one letter, and came back as the first. */
+static void ORX44_each_part_that_failed_is_a_letter_of_its_own(void **state)
+{
+    static const struct stele_route sifting = {
+        .name = "sift", .on = "order.>", .handle = sift, .delivery = STELE_DURABLE, .begin = STELE_BEGIN_FIRST};
+    const struct stele_dead_query last = {.size = sizeof(last), .id = "a#3"};
+    struct log_stage stage = {.store = open_store()};
+    struct sieve sieve = {.fails = true};
+    char text[128] = "";
+    uint64_t count = 0;
+    stele_error *error = NULL;
+
+    (void)state;
+    log_stage_append(stage.store, "order.combined", "a");
+    log_stage_begin(&stage, 0);
+    assert_ok(stele_bus_add_route(stage.bus, &sifting, &sieve, NULL, &error), error);
+    stele_runtime_run_until_idle(stage.runtime);
+    assert_ok(stele_dead_list(stage.bus, NULL, add_letter, text, &error), error);
+    assert_string_equal(text, "a#1=1/1 a#2=1/2 a#3=1/3 ");
+    sieve.fails = false;
+    assert_ok(stele_dead_drop(stage.bus, &last, &count, &error), error);
+    assert_int_equal(count, 1);
+    assert_ok(stele_dead_requeue(stage.bus, NULL, &count, &error), error);
+    assert_int_equal(count, 2);
+    stele_runtime_run_until_idle(stage.runtime);
+    assert_string_equal(sieve.text, "1@1 2@1 ");
+    text[0] = '\0';
+    assert_ok(stele_dead_list(stage.bus, NULL, add_letter, text, &error), error);
+    assert_string_equal(text, "");
+    log_stage_end(&stage);
+    stele_store_close(stage.store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         support_test(E2_every_part_of_a_split_event_comes_once),
+        support_test(ORX44_each_part_that_failed_is_a_letter_of_its_own),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -42,7 +42,7 @@ static void KHO24_stopping_finishes_what_is_in_flight_and_its_cascades(void **st
 }
 
 /* Bold, 1.2: what was published after the stop went into a dead queue. */
-static void B10_nothing_is_taken_after_the_stop(void **state)
+static void KHO09_B10_nothing_is_taken_after_the_stop(void **state)
 {
     stele_message *message = fixture_event("y");
     stele_message *reply = NULL;
@@ -216,7 +216,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         fixture_test(KHO24_stopping_finishes_what_is_in_flight_and_its_cascades),
-        fixture_test(B10_nothing_is_taken_after_the_stop),
+        fixture_test(KHO09_B10_nothing_is_taken_after_the_stop),
         fixture_test(B10_what_was_not_done_is_reported_and_told),
         fixture_test(a_handler_may_stop_its_bus),
         fixture_test(a_handler_deep_in_others_may_stop_its_bus),

@@ -324,6 +324,29 @@ static void B10_who_waits_is_answered_when_the_bus_stops(void **state)
     fixture_run();
 }
 
+/* One that both runs and has messages waiting. */
+static void B10_a_route_is_named_once_in_what_was_not_done(void **state)
+{
+    static const struct stele_route hanging = {.name = "hanging", .on = "x", .handle = hang, .delivery = STELE_QUEUED};
+    struct stele_stopped stopped;
+    stele_error *error = NULL;
+
+    (void)state;
+    atomic_store(&is_released, false);
+    atomic_store(&has_begun, false);
+    fixture_add(&hanging, NULL);
+    fixture_publish("x");
+    fixture_publish("x");
+    while (!atomic_load(&has_begun))
+        sched_yield();
+    assert_status(STELE_TIMEOUT, stele_bus_stop(fixture_bus, 10, &stopped, &error), error);
+    assert_int_equal(stopped.discarded, 1);
+    assert_int_equal(stopped.running, 1);
+    assert_string_equal(stopped.routes, "hanging");
+    atomic_store(&is_released, true);
+    fixture_run();
+}
+
 static void *publish_until_refused(void *context)
 {
     stele_message *message = fixture_event("x");
@@ -443,6 +466,7 @@ int main(void)
         fixture_thread_test(routes_come_and_go_while_others_publish),
         fixture_thread_test(B4_others_go_on_while_a_handler_hangs),
         fixture_thread_test(B10_who_waits_is_answered_when_the_bus_stops),
+        fixture_thread_test(B10_a_route_is_named_once_in_what_was_not_done),
         fixture_thread_test(a_bus_is_freed_behind_what_a_removed_route_does),
         fixture_thread_test(a_bus_is_freed_behind_a_call_that_overran),
         fixture_thread_test(a_paused_route_is_removed_while_others_publish_to_its_partitions),

@@ -686,6 +686,40 @@ static void waits_in_callbacks_need_no_memory(void **state)
     assert_int_equal(support_every_allocation_fails(sleep_a_while, NULL), 2); /* the runtime, and its threads' places */
 }
 
+static void take_letter(struct stele__mailbox *mailbox, struct stele__letter *letter)
+{
+    (void)mailbox;
+    (void)letter;
+}
+
+/* Nothing is run, whatever the seed chooses. */
+static void who_is_woken_goes_on_though_only_empty_mailboxes_are_ready(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        stele_runtime *runtime = simulate(seed);
+        struct stele__mailbox mailboxes[4];
+        struct stele__letter letters[4];
+        struct sleeper sleeper;
+
+        put_to_sleep(&sleeper, runtime, "sleeper", STELE__PRIORITY_DEFAULT, 1000);
+        assert_true(stele__signal_init(&sleeper.signal));
+        stele_runtime_run(runtime, 0);
+        for (size_t i = 0; i < 4; i++) {
+            assert_true(stele__mailbox_init(&mailboxes[i], runtime, "empty", STELE__PRIORITY_DEFAULT, 0, take_letter));
+            stele__mailbox_send(&mailboxes[i], &letters[i]);
+            stele__mailbox_close(&mailboxes[i]);
+        }
+        stele__signal_set(&sleeper.signal);
+        stele_runtime_run(runtime, 0);
+        assert_string_equal(the_text.bytes, "sleeper 0 set\n");
+        stele__signal_fini(&sleeper.signal);
+        for (size_t i = 0; i < 4; i++)
+            stele__mailbox_fini(&mailboxes[i]);
+        stele_runtime_free(runtime);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -708,6 +742,7 @@ int main(void)
         support_test(a_callback_that_lets_time_pass_runs_what_begins_only),
         support_test(two_simulations_call_each_other),
         support_test(waits_in_callbacks_need_no_memory),
+        support_test(who_is_woken_goes_on_though_only_empty_mailboxes_are_ready),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

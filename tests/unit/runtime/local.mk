@@ -30,3 +30,7 @@ tests_unit_runtime_wait_test_SOURCES = tests/unit/runtime/wait_test.c
 tests_unit_runtime_wait_test_LDADD = $(test_ldadd)
 tests_unit_runtime_worker_test_SOURCES = tests/unit/runtime/worker_test.c
 tests_unit_runtime_worker_test_LDADD = $(test_ldadd)
+
+test_programs += tests/unit/runtime/hostile_loop_test
+tests_unit_runtime_hostile_loop_test_SOURCES = tests/unit/runtime/hostile_loop_test.c
+tests_unit_runtime_hostile_loop_test_LDADD = $(test_ldadd)

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "store/fork.h"
+#include "base/fork.h"
 
 uint64_t fake_position(size_t index)
 {

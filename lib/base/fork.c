@@ -5,7 +5,7 @@
  *
  * What can fail: there is no memory for the handler; nothing is watched then.
  */
-#include "store/fork.h"
+#include "base/fork.h"
 
 #include <pthread.h>
 

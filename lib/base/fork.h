@@ -1,6 +1,6 @@
-/* Has this process been forked off the one that opened a store? */
-#ifndef STELE_STORE_FORK_H
-#define STELE_STORE_FORK_H
+/* Has this process been forked off the one that made a handle? */
+#ifndef STELE_BASE_FORK_H
+#define STELE_BASE_FORK_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
