@@ -160,6 +160,8 @@ stele_status stele_views_of_store(stele_store *store, stele_views **out, stele_e
 {
     stele_status status = stele__store_check(store, error);
 
+    if (status == STELE_OK && !out)
+        status = stele__fail_argument(error, "out", "is NULL");
     if (status == STELE_OK && !store->ops->transactions)
         status = stele__fail_argument(error, "store", "has no room for views");
     return status == STELE_OK ? open_handle(store, true, out, error) : status;

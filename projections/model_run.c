@@ -111,12 +111,13 @@ stele_status stele__model_run_new(const stele_model *model, stele_store *store,
 
 void stele__model_run_forget(struct stele__model_run *run)
 {
-    for (size_t i = 0; run->views && i < run->model->statements.count; i++) {
+    if (!run->views || stele__views_enter(run->views, false, NULL) != STELE_OK)
+        return;
+    for (size_t i = 0; i < run->model->statements.count; i++) {
         sqlite3_finalize(run->statements[i]);
         run->statements[i] = NULL;
     }
-    if (run->views)
-        sqlite3_progress_handler(run->views->connection->db, 0, NULL, NULL);
+    stele__views_leave(run->views, false, STELE_OK, NULL);
     run->views = NULL;
 }
 
@@ -150,7 +151,6 @@ static stele_status move_to(struct stele__model_run *run, stele_views *views, st
     code = stele__confine_time(views->connection->db);
     if (code != SQLITE_OK)
         return stele__views_fail(views, NULL, code, "use the tables", error);
-    sqlite3_progress_handler(views->connection->db, TICK, count_ticks, run);
     run->views = views;
     return STELE_OK;
 }
@@ -330,8 +330,11 @@ static stele_status run_statement(struct stele__model_run *run, const struct run
                                                 : bind_envelope(prepared, (int)i + 1, parameter->source, event);
     }
     if (code == SQLITE_OK) {
+        /* Only meanwhile: in a store the connection is that of the appends. */
         run->ticks = 0;
+        sqlite3_progress_handler(run->views->connection->db, TICK, count_ticks, run);
         code = sqlite3_step(prepared);
+        sqlite3_progress_handler(run->views->connection->db, 0, NULL, NULL);
     }
     if (code != SQLITE_DONE)
         status = fail_statement(run, index, code, error);

@@ -202,6 +202,33 @@ static void D8_a_refused_member_disturbs_no_other_of_its_group(void **state)
     stele_store_close(store);
 }
 
+static void D8_positions_go_on_behind_a_refused_member(void **state)
+{
+    struct member room[2];
+    struct stele_append_member members[2];
+    stele_store *store = fixture_open();
+    struct tally tally;
+
+    (void)state;
+    join(&tally, store);
+    members[0] = member_of(&room[0], "t", "a");
+    members[1] = member_of(&room[1], TALLY_REFUSED, "b");
+    append_group(store, members, 2);
+    assert_int_equal(members[0].result.last_position, 1);
+    assert_int_equal(members[1].status, STELE_REJECTED);
+    stele_error_free(members[1].error);
+    assert_right(store, true);
+    members[0] = member_of(&room[0], TALLY_REFUSED, "c");
+    members[1] = member_of(&room[1], "t", "d");
+    append_group(store, members, 2);
+    stele_error_free(members[0].error);
+    assert_int_equal(members[1].result.first_position, 2);
+    assert_int_equal(members[1].result.version, 2);
+    assert_right(store, true);
+    tally_close(&tally);
+    stele_store_close(store);
+}
+
 /* Types and streams that came with what was taken back are not known afterwards. */
 static void D8_names_of_a_refused_member_are_taken_back(void **state)
 {
@@ -493,6 +520,7 @@ int main(void)
         test(C2_two_that_take_part_apply_each_event_once),
         test(C2_processes_with_the_part_and_without_it_leave_the_view_right),
         test(D8_a_refused_member_disturbs_no_other_of_its_group),
+        test(D8_positions_go_on_behind_a_refused_member),
         test(D8_names_of_a_refused_member_are_taken_back),
         test(D3_events_and_views_of_a_failed_commit_are_both_there_or_both_not),
         test(A8_a_kill_at_any_write_leaves_events_and_views_together),
