@@ -26,6 +26,8 @@ libstele_core_la_SOURCES += \
 	lib/bus/event_log.h \
 	lib/bus/failed.c \
 	lib/bus/follow.c \
+	lib/bus/follow.h \
+	lib/bus/follow_checkpoint.c \
 	lib/bus/intercept_breaker.c \
 	lib/bus/intercept_gate.c \
 	lib/bus/intercept_limit.c \

@@ -214,26 +214,29 @@ static void wait_for(struct stele__tail *tail, struct stele__signal *signal)
     pthread_mutex_unlock(&tail->mutex);
 }
 
+/* It is in `state`, in which nothing runs: nothing ever will. */
+static bool end_from(struct stele__tail *tail, int state)
+{
+    if (!atomic_compare_exchange_strong(&tail->state, &state, TASK_ENDED))
+        return false;
+    stele__signal_set(&tail->ended);
+    return true;
+}
+
 void stele__tail_end(struct stele__tail *tail)
 {
-    int state = TASK_NEW;
     bool is_firing;
 
     stele__tail_stop(tail);
-    if (atomic_compare_exchange_strong(&tail->state, &state, TASK_ENDED))
-        return;
     pthread_mutex_lock(&tail->mutex);
     is_firing = tail->timer_waits;
     pthread_mutex_unlock(&tail->mutex);
     if (is_firing)
         wait_for(tail, &tail->fired);
-    state = TASK_IDLE;
-    if (atomic_compare_exchange_strong(&tail->state, &state, TASK_ENDED) || state == TASK_ENDED)
+    if (end_from(tail, TASK_NEW) || end_from(tail, TASK_IDLE))
         return;
     /* What was posted to a runtime that is stopped does not run; what runs still, is waited for. */
-    state = TASK_POSTED;
-    if (stele__runtime_is_stopped(tail->runtime) &&
-        atomic_compare_exchange_strong(&tail->state, &state, TASK_ENDED))
+    if (stele__runtime_is_stopped(tail->runtime) && end_from(tail, TASK_POSTED))
         return;
     /* One more run, if it is about to be idle: it sees that it is the last. */
     stele__tail_wake(tail);

@@ -6,7 +6,7 @@
 #include "tests/unit/bus/log_stage.h"
 #include "tests/unit/sqlite/fixture.h"
 
-#include "bus/dead_log.h"
+#include "store/dead_log.h"
 
 #include <stele/log.h>
 
