@@ -225,7 +225,8 @@ void stele_uuid_print(const struct stele_uuid *uuid, char text[STELE_UUID_TEXT_S
     memcpy(text + 9, digits + 8, 4);
     memcpy(text + 14, digits + 12, 4);
     memcpy(text + 19, digits + 16, 4);
-    memcpy(text + 24, digits + 20, 12);
+    memcpy(text + 24, digits + 20, 4); /* as it was stored: what is read across two stores waits for both */
+    memcpy(text + 28, digits + 24, 8);
     text[8] = text[13] = text[18] = text[23] = '-';
     text[STELE_UUID_TEXT_SIZE - 1] = '\0';
 }

@@ -52,6 +52,7 @@ static void free_bus(stele_bus *bus)
         stele__store_let_go(bus->store);
     stele__observers_free(bus->observers);
     stele__unit_free_spare(bus);
+    stele__delivery_free_spare(bus);
     stele__vector_fini(&bus->routes);
     stele__vector_fini(&bus->placed);
     stele__map_fini(&bus->names);

@@ -339,13 +339,23 @@ static stele_status expire(struct attempt *attempt)
     return STELE_TIMEOUT;
 }
 
+/* Somebody wants to know how long the call takes, or limits it: clocks are not looked at for nothing. */
+static bool is_timed(const struct attempt *attempt)
+{
+    const struct stele__context *context = attempt->context;
+
+    return attempt->has_chain || context->item->route->table->timeout_ms || context->bus->measures ||
+           stele__is_seen(context->bus, STELE_SEEN_ALL);
+}
+
 /* Call the handler, under a watch if it has a deadline of its own. */
 static stele_status call_handler(struct attempt *attempt)
 {
     struct stele__context *context = attempt->context;
     const struct stele__item *item = context->item;
     stele_bus *bus = context->bus;
-    const int64_t began = stele__runtime_monotonic(bus->runtime);
+    const bool has_time = is_timed(attempt);
+    const int64_t began = has_time ? stele__runtime_monotonic(bus->runtime) : 0;
     const int64_t deadline = call_deadline(attempt, began);
     struct watch *watch = NULL;
     stele_status status;
@@ -360,7 +370,7 @@ static stele_status call_handler(struct attempt *attempt)
     atomic_fetch_sub_explicit(&item->route->counts.running, 1, memory_order_relaxed);
     stele__context_close(context);
     attempt->is_told = end_watch(watch);
-    attempt->duration = stele__runtime_monotonic(bus->runtime) - began;
+    attempt->duration = has_time ? stele__runtime_monotonic(bus->runtime) - began : 0;
     if (status == STELE_OK)
         status = context->failed;
     if (atomic_load(&context->is_expired) || (deadline != INT64_MAX && attempt->duration >= deadline - began))

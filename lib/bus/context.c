@@ -118,8 +118,8 @@ static stele_status read_payload(struct stele__context *context, const struct st
 {
     const stele_message *message = context->message;
 
-    if (!stele_message_is(message, type) && stele_message_format(message) == STELE_PAYLOAD_MSGPACK &&
-        is_one_of(context->bus, stele_message_type(message), type))
+    if (stele_message_format(message) == STELE_PAYLOAD_MSGPACK &&
+        (stele_message_is(message, type) || is_one_of(context->bus, stele_message_type(message), type)))
         return stele_msgpack_decode(type, stele_message_payload(message), &context->arena, payload, error);
     return stele_message_read(message, type, &context->arena, payload, error);
 }

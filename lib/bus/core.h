@@ -29,6 +29,7 @@
 #define STELE__NANOS_PER_MILLISECOND INT64_C(1000000)
 
 struct stele__box;
+struct stele__delivery;
 struct stele__measured;
 
 /* --- Routes (route.c) ------------------------------------------------------------------ */
@@ -200,6 +201,20 @@ static inline void stele__unit_join(struct stele_unit *unit)
 {
     atomic_fetch_add_explicit(&unit->references, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&unit->pending, 1, memory_order_relaxed);
+}
+/* Nobody else has it: nothing of it goes on elsewhere. */
+static inline bool stele__unit_is_alone(const struct stele_unit *unit)
+{
+    return atomic_load_explicit(&unit->references, memory_order_acquire) == 1;
+}
+/* Count; one who is alone needs no locked instruction for that. */
+static inline void stele__unit_count(const struct stele_unit *unit, _Atomic uint64_t *counter, uint64_t amount)
+{
+    if (stele__unit_is_alone(unit))
+        atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + amount,
+                              memory_order_relaxed);
+    else
+        atomic_fetch_add_explicit(counter, amount, memory_order_relaxed);
 }
 /* One pending thing is done; gives the reference back too. */
 void stele__unit_leave(struct stele_unit *unit);
@@ -401,6 +416,8 @@ struct stele__box_counts {
 /* Under the bus's mutex. */
 void stele__box_count(struct stele__box *box, struct stele__box_counts *out);
 
+void stele__delivery_free_spare(stele_bus *bus);
+
 /* How a message is sent to a mailbox. */
 struct stele__sending {
     struct stele__route *route;
@@ -463,7 +480,6 @@ struct stele_bus {
     struct stele__memo_names *memo_names;
     _Atomic(struct stele__follower *) follower;
     stele_store *store;
-    _Atomic(struct stele_unit *) spare; /* a unit to be used again */
     _Atomic uint64_t calls, published, unrouted, late_replies, hops_ended;
     atomic_bool needs_units; /* a route cancels its unit when it fails */
 
@@ -483,6 +499,9 @@ struct stele_bus {
     struct stele__signal progress; /* something ended while the bus is stopping */
 
     struct stele__readers readers[STELE__READER_SHARDS];
+    /* To be used again; far from what else changes. */
+    _Atomic(struct stele_unit *) spare;
+    _Atomic(struct stele__delivery *) spare_delivery;
 };
 
 static inline bool stele__is_seen(stele_bus *bus, unsigned kinds)

@@ -20,10 +20,24 @@
 
 /* --- Deliveries -------------------------------------------------------------------------------------- */
 
+void stele__delivery_free_spare(stele_bus *bus)
+{
+    stele__free(atomic_exchange(&bus->spare_delivery, NULL), sizeof(struct stele__delivery));
+}
+
+/* To be used again: what one thread allocates and another one frees goes from processor to processor. */
+static void retire(stele_bus *bus, struct stele__delivery *delivery)
+{
+    stele__free(atomic_exchange_explicit(&bus->spare_delivery, delivery, memory_order_acq_rel), sizeof(*delivery));
+}
+
 struct stele__delivery *stele__delivery_new(const struct stele__sending *sending)
 {
-    struct stele__delivery *delivery = stele__resize(NULL, 0, sizeof(*delivery));
+    stele_bus *bus = sending->route->bus;
+    struct stele__delivery *delivery = atomic_exchange_explicit(&bus->spare_delivery, NULL, memory_order_acquire);
 
+    if (!delivery)
+        delivery = stele__resize(NULL, 0, sizeof(*delivery));
     if (!delivery)
         return NULL;
     delivery->message = stele_message_ref(sending->message);
@@ -63,7 +77,7 @@ static void release(struct stele__delivery *delivery)
     stele_message_unref(delivery->message);
     if (delivery->partition && delivery->partition->box->keys)
         stele__partition_leave(delivery->partition);
-    stele__free(delivery, sizeof(*delivery));
+    retire(route->bus, delivery);
     stele__route_release(route, 1);
 }
 

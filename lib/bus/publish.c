@@ -96,28 +96,30 @@ static bool is_gone(const stele_bus *bus, const struct stele__table *table, cons
 static size_t call_plain(struct stele__context *context, const struct stele__entry *entry,
                          const struct stele__table *table)
 {
-    stele_bus *bus = context->bus;
+    const struct stele__item *const end = entry->items + entry->count;
     uintptr_t ticket = stele__tickets(entry->count);
-    size_t called = 0;
+    stele_bus *const bus = context->bus;
+    size_t left_out = 0;
 
-    for (size_t i = 0; i < entry->count; i++) {
-        const struct stele__item *item = &entry->items[i];
+    for (const struct stele__item *item = entry->items; item < end; item++, ticket++) {
         stele_status status;
 
-        if (is_gone(bus, table, item->route))
-            continue;
-        if (stele__unit_is_cancelled(context->unit)) {
-            stele__unit_fail(context->unit, STELE_CANCELLED, item->route->table->name, context->message, NULL, 0);
+        if (is_gone(bus, table, item->route)) {
+            left_out++;
             continue;
         }
-        called++;
+        if (stele__unit_is_cancelled(context->unit)) {
+            stele__unit_fail(context->unit, STELE_CANCELLED, item->route->table->name, context->message, NULL, 0);
+            left_out++;
+            continue;
+        }
         context->item = item;
-        status = item->handle(item->resource, context->message, stele__context_open(context, ticket++));
+        status = item->handle(item->resource, context->message, stele__context_open(context, ticket));
         if (status != STELE_OK || context->emitted_count || context->failed != STELE_OK)
             stele__call_settle_plain(context, status);
     }
     stele__context_close(context);
-    return called;
+    return entry->count - left_out;
 }
 
 /* What going through the routes gave. */
@@ -185,7 +187,7 @@ static stele_status distribute(stele_bus *bus, const struct stele__entry *entry,
         reach_all(&context, entry, table, reach);
     stele__current = context.outer;
     if (origin->unit)
-        atomic_fetch_add_explicit(&origin->unit->deliveries, reach->called, memory_order_relaxed);
+        stele__unit_count(origin->unit, &origin->unit->deliveries, reach->called);
     stele__context_fini(&context);
     return reach->status;
 }

@@ -173,7 +173,7 @@ static stele_status finish(struct stele_unit *unit, stele_error **error)
 {
     stele_status status = STELE_OK;
 
-    if (atomic_fetch_sub_explicit(&unit->pending, 1, memory_order_acq_rel) > 1)
+    if (!stele__unit_is_alone(unit) && atomic_fetch_sub_explicit(&unit->pending, 1, memory_order_acq_rel) > 1)
         status = stele__unit_wait(unit, is_done);
     if (status != STELE_OK) {
         atomic_store(&unit->is_abandoned, true);
@@ -233,18 +233,12 @@ static stele_status take_answer(struct stele_unit *unit, stele_message **reply, 
     return stele__fail(error, STELE_NOT_FOUND, "all is done, and nothing has answered");
 }
 
-/* All was inline: nothing goes on elsewhere. */
-static bool is_alone(struct stele_unit *unit)
-{
-    return atomic_load_explicit(&unit->references, memory_order_acquire) == 1;
-}
-
 static stele_status await_answer(struct stele_unit *unit, stele_message **reply, stele_error **error)
 {
     stele_status status = STELE_OK;
     bool is_over;
 
-    if (is_alone(unit))
+    if (stele__unit_is_alone(unit))
         return take_answer(unit, reply, error);
     atomic_fetch_sub_explicit(&unit->pending, 1, memory_order_acq_rel);
     pthread_mutex_lock(&unit->mutex);

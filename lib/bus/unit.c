@@ -6,8 +6,10 @@
  * A unit lives as long as one who waits for it or one delivery in it. Those who
  * wait look at it whenever its signal is set: by the last thing pending, and
  * earlier by the reply or a failure if a reply is awaited, by an event if events
- * are kept. What can fail: memory; a failure that cannot be kept is
- * counted all the same.
+ * are kept. It is set behind what there is to see, and without the mutex, which
+ * whoever wakes takes at once; it is reset before looking.
+ *
+ * What can fail: memory; a failure that cannot be kept is counted all the same.
  */
 #include "bus/core.h"
 
@@ -122,8 +124,7 @@ void stele__unit_unref(struct stele_unit *unit)
 {
     if (!unit)
         return;
-    if (atomic_load_explicit(&unit->references, memory_order_acquire) == 1 ||
-        atomic_fetch_sub_explicit(&unit->references, 1, memory_order_acq_rel) == 1)
+    if (stele__unit_is_alone(unit) || atomic_fetch_sub_explicit(&unit->references, 1, memory_order_acq_rel) == 1)
         retire(unit);
 }
 
@@ -139,11 +140,8 @@ void stele__unit_leave(struct stele_unit *unit)
 {
     if (!unit)
         return;
-    if (atomic_fetch_sub_explicit(&unit->pending, 1, memory_order_acq_rel) == 1) {
-        pthread_mutex_lock(&unit->mutex);
+    if (atomic_fetch_sub_explicit(&unit->pending, 1, memory_order_acq_rel) == 1)
         stele__signal_set(&unit->signal);
-        pthread_mutex_unlock(&unit->mutex);
-    }
     stele__unit_unref(unit);
 }
 
@@ -190,9 +188,9 @@ void stele__unit_fail(struct stele_unit *unit, stele_status status, const char *
     pthread_mutex_lock(&unit->mutex);
     keep_failure(unit, &failure, message);
     unit->failure_count++;
+    pthread_mutex_unlock(&unit->mutex);
     if (unit->awaits_reply)
         stele__signal_set(&unit->signal);
-    pthread_mutex_unlock(&unit->mutex);
 }
 
 void stele__unit_cancel(struct stele_unit *unit)
@@ -225,10 +223,7 @@ static void take_reply(struct stele_unit *unit, const stele_message *message)
                                                    .text = "the reply is of another type than was asked for"},
                      message);
         unit->failure_count++;
-    } else {
-        return;
     }
-    stele__signal_set(&unit->signal);
 }
 
 /* Under the mutex. */
@@ -243,14 +238,13 @@ static void keep_event(struct stele_unit *unit, const stele_message *message)
         unit->failure_count++;
         unit->wrong_reply = STELE_NO_MEMORY;
     }
-    stele__signal_set(&unit->signal);
 }
 
 void stele__unit_note(struct stele_unit *unit, const stele_message *message)
 {
     const enum stele_message_kind kind = stele_message_kind(message);
 
-    atomic_fetch_add_explicit(&unit->messages, 1, memory_order_relaxed);
+    stele__unit_count(unit, &unit->messages, 1);
     if (unit->awaits_reply && (kind == STELE_REPLY || unit->awaited.data)) {
         if (is_awaited(unit, message) && atomic_load(&unit->is_abandoned)) {
             stele__tally(&unit->bus->late_replies);
@@ -259,10 +253,12 @@ void stele__unit_note(struct stele_unit *unit, const stele_message *message)
         pthread_mutex_lock(&unit->mutex);
         take_reply(unit, message);
         pthread_mutex_unlock(&unit->mutex);
+        stele__signal_set(&unit->signal);
     } else if (unit->keeps_events && (kind == STELE_EVENT || kind == STELE_REPLY)) {
         pthread_mutex_lock(&unit->mutex);
         keep_event(unit, message);
         pthread_mutex_unlock(&unit->mutex);
+        stele__signal_set(&unit->signal);
     }
 }
 
@@ -314,12 +310,12 @@ stele_status stele__unit_wait(struct stele_unit *unit, bool (*is_over)(const str
 
     enlist(unit);
     while (status == STELE_OK && !is_done) {
+        if (stele__signal_is_set(&unit->signal))
+            stele__signal_reset(&unit->signal);
         pthread_mutex_lock(&unit->mutex);
         is_done = is_over(unit);
         if (!is_done && unit->is_shut_down)
             status = STELE_SHUTDOWN;
-        else if (!is_done && stele__signal_is_set(&unit->signal))
-            stele__signal_reset(&unit->signal);
         pthread_mutex_unlock(&unit->mutex);
         if (status == STELE_OK && !is_done && !stele__runtime_wait(unit->bus->runtime, &unit->signal, unit->deadline))
             status = STELE_TIMEOUT;

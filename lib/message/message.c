@@ -383,7 +383,10 @@ stele_message *stele_message_ref(const stele_message *message)
 
 void stele_message_unref(stele_message *message)
 {
-    if (message && atomic_fetch_sub_explicit(&message->references, 1, memory_order_acq_rel) == 1)
+    if (!message)
+        return;
+    if (atomic_load_explicit(&message->references, memory_order_acquire) == 1 ||
+        atomic_fetch_sub_explicit(&message->references, 1, memory_order_acq_rel) == 1)
         stele__free(message, message->allocated);
 }
 

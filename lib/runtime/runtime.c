@@ -40,8 +40,6 @@ static stele_runtime *make(enum stele__runtime_kind kind)
     runtime->generation = stele__fork_generation();
     runtime->clock = stele_clock_system();
     runtime->processors = count_processors();
-    runtime->worker_spins = STELE__SPINS_MOST;
-    atomic_init(&runtime->waiter_spins, STELE__SPINS_MOST);
     runtime->descriptor = runtime->event_descriptor = runtime->timer_descriptor = -1;
     stele__vector_init(&runtime->timers, sizeof(struct stele__timer *));
     if (pthread_mutex_init(&runtime->mutex, NULL) != 0)

@@ -7,27 +7,30 @@
  *
  * A thread of the pool is always one of these; `wanted` of them are to be awake:
  *
- *                      .------------------ nothing found ----------------.
- *                      v                                                 |
- *     asleep --woken--> searching --takes a task--> running --done--> searching
- *       |                                            |   ^
- *       '-- too many threads: it ends                v   |
- *                                                  blocked (waits inside a callback; another one is woken or started)
+ *       .------------------- nothing found ------------------.
+ *       v                                                    |
+ *     asleep --called, with a task--> running --done--> searching
+ *       |                              |   ^
+ *       '-- too many threads: it ends  v   |
+ *                                    blocked (waits inside a callback; another one is called or started)
  *
- * Who makes something ready wakes a thread only if none is searching: the one
- * that searches finds it, and wakes the next one if there is more. All of these
- * changes are made under the mutex, so none is overlooked.
+ * Who makes something ready gives it to a thread that is asleep, if there is one
+ * to be had: it runs it without asking for the mutex first, which the caller may
+ * hold still. All of these changes are made under the mutex, so none is overlooked.
  */
 #ifndef STELE_RUNTIME_STATE_H
 #define STELE_RUNTIME_STATE_H
+
+#include <sched.h>
 
 #include "base/fork.h"
 #include "base/vector.h"
 #include "runtime/runtime.h"
 
 enum {
-    STELE__SPINS_LEAST = 64, /* pauses before a thread goes to sleep: as many as were worth it lately */
-    STELE__SPINS_MOST = 2000,
+    STELE__SPINS = 100,        /* looks before a thread goes to sleep, if its last wait was short: */
+    STELE__SHORT_WAIT = 40000, /* nanoseconds */
+    STELE__SPINS_ALONE = 40,   /* looks after which it lets others have the processor in between */
     STELE__LETTERS = 32,       /* of one mailbox before another one's turn */
     STELE__CHOICE = 64,        /* ready tasks that a simulation chooses among */
     STELE__DEPTH = 256,        /* waits within waits that run what is ready; threads of a simulation */
@@ -62,11 +65,17 @@ struct stele__worker {
     struct stele__worker *next;  /* of all; they are freed with the runtime only, so that a late waker finds them */
     struct stele__worker *below; /* in the stack of those asleep */
     pthread_t thread;
-    struct stele__futex futex; /* only its thread sleeps on it */
     enum { STELE__WORKER_UNUSED, STELE__WORKER_ALIVE, STELE__WORKER_ENDED } state;
     bool asleep;
-    bool busy; /* running a callback */
+    bool is_spinning; /* asleep, but looking: it need not be woken */
+    bool busy;        /* running a callback, or about to */
     bool is_keeper;
+    bool has_spun;                      /* the last time, with success */
+    int64_t slept;                      /* since when, the last time */
+    char apart[64];                     /* from what it looks at while it spins */
+    bool is_to_call;                    /* another one, for there is more; set before the task */
+    _Atomic(struct stele__task *) task; /* what it was called for; set under the mutex, taken without */
+    struct stele__futex futex;          /* only its thread sleeps on it */
 };
 
 /* That this thread runs callbacks of a runtime; on its stack. */
@@ -114,8 +123,6 @@ struct stele_runtime {
     uint64_t seed;
     unsigned processors;
     unsigned generation; /* of the process, see base/fork.h */
-    atomic_uint spinning_waiters;
-    atomic_int waiter_spins;
     atomic_uint_fast64_t steps;
     atomic_int spare; /* enum stele__spare */
 
@@ -134,12 +141,11 @@ struct stele_runtime {
     struct stele__worker *asleep;
     int wanted; /* threads to be awake, as asked for */
     int spare_most;
-    int threads;   /* of the pool */
-    int awake;     /* of these, neither asleep nor blocked */
-    int searching; /* of these, not running anything */
-    int busy;      /* callbacks running, blocked ones and timers included */
-    int worker_spins;
-    bool spinning;                /* someone searches without the mutex */
+    int threads;                  /* of the pool */
+    int awake;                    /* of these, neither asleep nor blocked */
+    int searching;                /* of these, not running anything */
+    int busy;                     /* callbacks running, blocked ones and timers included */
+    bool has_spinning;            /* the uppermost one asleep spins */
     struct stele__worker *keeper; /* who fires the timers */
     int keepers;                  /* threads that are keepers, or were and are in a callback still */
     int64_t keeper_until;         /* when it looks by itself */
@@ -163,6 +169,11 @@ struct stele_runtime {
     uint64_t order; /* the generator of choices */
     stele_runtime_trace *trace;
     void *trace_context;
+
+    /* Of those who wait for a signal, with workers; far from what is under the mutex. */
+    atomic_uint spinning_waiters;
+    atomic_bool are_waits_short; /* the last one was */
+    atomic_int rising;           /* workers that are woken, and not there yet */
 };
 
 /* In a child of the process that made it: its threads are gone, and its locks may be held by them. */
@@ -180,14 +191,13 @@ static inline void stele__relax(void)
 #endif
 }
 
-/* How long to spin the next time: where threads share a processor, the other one only runs when this one sleeps. */
-static inline int stele__spins_after(int spins, bool was_worth_it)
+/* Between two looks of one that spins. Those it waits for may be on this very processor: after a while it yields. */
+static inline void stele__spin_pause(int look)
 {
-    const int next = was_worth_it ? spins * 2 : spins / 2;
-
-    if (next > STELE__SPINS_MOST)
-        return STELE__SPINS_MOST;
-    return next < STELE__SPINS_LEAST ? STELE__SPINS_LEAST : next;
+    if (look < STELE__SPINS_ALONE)
+        stele__relax();
+    else
+        sched_yield();
 }
 
 /* worker.c: in the comments, "locked" means under the runtime's mutex. */
@@ -199,7 +209,7 @@ unsigned stele__frame_depth(const stele_runtime *runtime);
 int stele__worker_start(stele_runtime *runtime, void *(*run)(void *), struct stele__worker **out);
 /* Locked: the last thing that a thread does. */
 void stele__worker_end(struct stele__worker *worker);
-/* Locked: if what is ready needs a thread, have one: start it, or return it to be woken after unlocking. */
+/* Locked: if what is ready needs a thread, have one: start it, or return one that has it to be woken after unlocking. */
 struct stele__worker *stele__worker_call(stele_runtime *runtime);
 /* Not locked: wake what was returned, if anybody. */
 void stele__worker_wake(stele_runtime *runtime, struct stele__worker *worker);

@@ -33,7 +33,7 @@ void stele__signal_set(struct stele__signal *signal)
 
 void stele__signal_reset(struct stele__signal *signal)
 {
-    atomic_fetch_and_explicit(&signal->futex.word, ~IS_SET, memory_order_relaxed);
+    atomic_fetch_and_explicit(&signal->futex.word, ~IS_SET, memory_order_acq_rel);
 }
 
 bool stele__signal_is_set(struct stele__signal *signal)
@@ -57,14 +57,12 @@ void stele__signal_sleep(struct stele__signal *signal)
 }
 
 /* Sleep on the word once, until `end` at most. */
-static void doze(const stele_runtime *runtime, struct stele__signal *signal, uint32_t seen, int64_t end)
+static void doze(struct stele__signal *signal, uint32_t seen, int64_t now, int64_t end)
 {
-    const int64_t left = end == INT64_MAX ? INT64_MAX : end - stele__runtime_monotonic(runtime);
-
-    if (left == INT64_MAX)
+    if (end == INT64_MAX)
         stele__futex_wait(&signal->futex, seen);
-    else if (left > 0)
-        stele__futex_wait_for(&signal->futex, seen, left);
+    else if (end > now)
+        stele__futex_wait_for(&signal->futex, seen, end - now);
 }
 
 static bool is_over(const stele_runtime *runtime, int64_t deadline)
@@ -74,29 +72,43 @@ static bool is_over(const stele_runtime *runtime, int64_t deadline)
 
 /* --- With workers ------------------------------------------------------------------------------ */
 
+static bool may_spin(const stele_runtime *runtime)
+{
+    /* One that is woken may be on this very processor. */
+    return atomic_load_explicit(&runtime->are_waits_short, memory_order_relaxed) &&
+           atomic_load_explicit(&runtime->rising, memory_order_relaxed) == 0;
+}
+
 static bool spin(stele_runtime *runtime, struct stele__signal *signal)
 {
-    const int spins = atomic_load_explicit(&runtime->waiter_spins, memory_order_relaxed);
     bool is_set = false;
 
+    if (!may_spin(runtime))
+        return false;
     /* One processor is left to those who are waited for. */
     if (atomic_fetch_add_explicit(&runtime->spinning_waiters, 1, memory_order_relaxed) + 1 < runtime->processors) {
-        for (int left = spins; !(is_set = stele__signal_is_set(signal)) && left > 0; left--)
-            stele__relax();
-        atomic_store_explicit(&runtime->waiter_spins, stele__spins_after(spins, is_set), memory_order_relaxed);
+        for (int look = 0; !(is_set = stele__signal_is_set(signal)) && look < STELE__SPINS; look++)
+            stele__spin_pause(look);
+        if (!is_set)
+            atomic_store_explicit(&runtime->are_waits_short, false, memory_order_relaxed);
     }
     atomic_fetch_sub_explicit(&runtime->spinning_waiters, 1, memory_order_relaxed);
     return is_set;
 }
 
-static bool wait_asleep(const stele_runtime *runtime, struct stele__signal *signal, int64_t deadline)
+static bool wait_asleep(stele_runtime *runtime, struct stele__signal *signal, int64_t deadline)
 {
+    const int64_t began = stele__runtime_monotonic(runtime);
+    int64_t now = began;
     uint32_t seen;
 
     stele__block_begin();
-    while (!((seen = announce(signal)) & IS_SET) && !is_over(runtime, deadline))
-        doze(runtime, signal, seen, deadline);
+    while (!((seen = announce(signal)) & IS_SET) && now < deadline) {
+        doze(signal, seen, now, deadline);
+        now = stele__runtime_monotonic(runtime);
+    }
     stele__block_end();
+    atomic_store_explicit(&runtime->are_waits_short, now - began < STELE__SHORT_WAIT, memory_order_relaxed);
     return seen & IS_SET;
 }
 
@@ -143,7 +155,7 @@ static void sleep_driven(stele_runtime *runtime, struct stele__signal *signal, b
     }
     pthread_mutex_unlock(&runtime->mutex);
     stele__block_begin();
-    doze(runtime, signal, seen, end);
+    doze(signal, seen, stele__runtime_monotonic(runtime), end);
     stele__block_end();
     if (may_run) {
         pthread_mutex_lock(&runtime->mutex);
@@ -172,7 +184,7 @@ bool stele__runtime_wait(stele_runtime *runtime, struct stele__signal *signal, i
         is_set = stele__simulation_wait(runtime, signal, deadline);
     else if (!is_set && runtime->kind == STELE__DRIVEN)
         is_set = wait_driven(runtime, signal, deadline);
-    else if (!is_set && !is_over(runtime, deadline))
+    else if (!is_set)
         is_set = spin(runtime, signal) || wait_asleep(runtime, signal, deadline);
     if (is_set)
         stele__futex_settle(&signal->futex);

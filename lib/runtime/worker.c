@@ -1,12 +1,13 @@
 /*
  * The threads of a runtime: finding work, sleeping, standing in for each other.
  *
- *     a task is added -> is someone searching? -> no: the last one to fall asleep is woken, or, when all are
- *                                                 blocked, a spare one started
+ *     a task is added -> too few awake? -> the last one to fall asleep is given it and woken, or, when all are
+ *                                          blocked, a spare one started
  *
- * A thread that finds nothing looks on for a moment without the mutex, one at a
- * time and only where there is a second processor; then it sleeps. Surplus threads
- * (after those they stood in for have come back) take no more work, and end.
+ * A thread that finds nothing spins for a moment before it sleeps: one at a time,
+ * where there is a second processor, and if that was, or would have been, worth it
+ * the last time. Surplus threads (after those they stood in for have come back)
+ * take no more work, and end.
  *
  * What can fail: starting a thread. At the beginning that is an error; later
  * what is ready waits for the threads there are.
@@ -113,13 +114,15 @@ bool stele__runtime_is_quiet(const stele_runtime *runtime)
 
 /* --- Sleeping, locked ------------------------------------------------------------------------- */
 
+/* The one that spins stays the uppermost. */
 static void lie_down(struct stele__worker *worker)
 {
     stele_runtime *runtime = worker->runtime;
+    struct stele__worker **place = runtime->has_spinning ? &runtime->asleep->below : &runtime->asleep;
 
     worker->asleep = true;
-    worker->below = runtime->asleep;
-    runtime->asleep = worker;
+    worker->below = *place;
+    *place = worker;
     runtime->searching--;
     runtime->awake--;
 }
@@ -133,8 +136,32 @@ static void get_up(struct stele__worker *worker)
         place = &(*place)->below;
     *place = worker->below;
     worker->asleep = false;
-    runtime->searching++;
     runtime->awake++;
+}
+
+static void end_spinning(struct stele__worker *worker)
+{
+    worker->runtime->has_spinning = false;
+    worker->is_spinning = false;
+}
+
+/* Give the next task to the uppermost. True if it has to be woken for that. */
+static bool hand_over(struct stele__worker *worker)
+{
+    stele_runtime *runtime = worker->runtime;
+    struct stele__task *task = stele__ready_pop(&runtime->ready, NULL);
+    const bool is_spinning = worker->is_spinning;
+
+    get_up(worker);
+    runtime->busy++;
+    worker->busy = true;
+    if (is_spinning)
+        end_spinning(worker);
+    else
+        atomic_fetch_add_explicit(&runtime->rising, 1, memory_order_relaxed);
+    worker->is_to_call = runtime->ready.first;
+    atomic_store_explicit(&worker->task, task, memory_order_release);
+    return !is_spinning;
 }
 
 static bool is_surplus(const stele_runtime *runtime)
@@ -142,45 +169,105 @@ static bool is_surplus(const stele_runtime *runtime)
     return runtime->threads > runtime->wanted;
 }
 
-/* Until somebody calls: true. Or a surplus thread for a while, or until nothing runs any more: false. */
-static bool sleep_until_called(struct stele__worker *worker)
+/* Not locked: what this thread was called for, if it was. */
+static struct stele__task *take_given(struct stele__worker *worker)
 {
-    stele_runtime *runtime = worker->runtime;
-    bool was_long = false;
+    struct stele__task *task = atomic_load_explicit(&worker->task, memory_order_acquire);
 
-    lie_down(worker);
-    while (worker->asleep && !runtime->stopped && !(was_long && is_surplus(runtime))) {
-        const uint32_t seen = stele__futex_read(&worker->futex);
-
-        was_long = is_surplus(runtime);
-        pthread_mutex_unlock(&runtime->mutex);
-        if (was_long)
-            stele__futex_wait_for(&worker->futex, seen, STELE__IDLE_MS * NANOS_PER_MS);
-        else
-            stele__futex_wait(&worker->futex, seen);
-        pthread_mutex_lock(&runtime->mutex);
-    }
-    if (!worker->asleep)
-        return true;
-    get_up(worker);
-    return false;
+    if (task)
+        atomic_store_explicit(&worker->task, NULL, memory_order_relaxed);
+    return task;
 }
 
-/* Look on without the mutex; false if there was nothing to see. */
-static bool spin(stele_runtime *runtime)
+/* Locked after only if it is NULL. */
+static struct stele__task *take_or_lock(struct stele__worker *worker)
 {
-    int left = runtime->worker_spins;
+    struct stele__task *task = take_given(worker);
 
-    if (runtime->spinning || runtime->processors < 2)
-        return false;
-    runtime->spinning = true;
+    if (task)
+        return task;
+    pthread_mutex_lock(&worker->runtime->mutex);
+    task = take_given(worker);
+    if (task)
+        pthread_mutex_unlock(&worker->runtime->mutex);
+    return task;
+}
+
+/* Whether it is called soon, by the last time: it spun with success, or hardly slept. */
+static bool is_in_demand(struct stele__worker *worker)
+{
+    const stele_runtime *runtime = worker->runtime;
+    const int64_t slept = worker->slept;
+
+    if (worker->has_spun)
+        return true;
+    worker->slept = stele__runtime_monotonic(runtime);
+    return worker->slept - slept < STELE__SHORT_WAIT;
+}
+
+static bool may_spin(struct stele__worker *worker)
+{
+    const stele_runtime *runtime = worker->runtime;
+
+    return runtime->processors > 1 && !runtime->has_spinning && runtime->awake < runtime->wanted &&
+           is_in_demand(worker);
+}
+
+/* Locked before; after only if it is NULL. */
+static struct stele__task *spin(struct stele__worker *worker)
+{
+    stele_runtime *runtime = worker->runtime;
+    struct stele__task *task = NULL;
+
+    runtime->has_spinning = worker->is_spinning = true;
     pthread_mutex_unlock(&runtime->mutex);
-    while (left-- > 0 && atomic_load_explicit(&runtime->ready.count, memory_order_acquire) == 0)
-        stele__relax();
-    pthread_mutex_lock(&runtime->mutex);
-    runtime->spinning = false;
-    runtime->worker_spins = stele__spins_after(runtime->worker_spins, runtime->ready.first);
-    return runtime->ready.first;
+    for (int look = 0; !(task = take_given(worker)) && look < STELE__SPINS; look++)
+        stele__spin_pause(look);
+    if (!task)
+        task = take_or_lock(worker);
+    worker->has_spun = task;
+    if (!task)
+        end_spinning(worker);
+    return task;
+}
+
+/* The same, after sleeping once. */
+static struct stele__task *sleep_once(struct stele__worker *worker, bool for_a_while)
+{
+    stele_runtime *runtime = worker->runtime;
+    const uint32_t seen = stele__futex_read(&worker->futex);
+    struct stele__task *task;
+
+    pthread_mutex_unlock(&runtime->mutex);
+    if (for_a_while)
+        stele__futex_wait_for(&worker->futex, seen, STELE__IDLE_MS * NANOS_PER_MS);
+    else
+        stele__futex_wait(&worker->futex, seen);
+    task = take_or_lock(worker);
+    if (task)
+        atomic_fetch_sub_explicit(&runtime->rising, 1, memory_order_relaxed);
+    return task;
+}
+
+/* The same, until somebody calls; NULL: nothing runs any more, or it is a surplus thread, after a while. */
+static struct stele__task *sleep_until_called(struct stele__worker *worker)
+{
+    stele_runtime *runtime = worker->runtime;
+    struct stele__task *task = NULL;
+    bool was_surplus = false;
+
+    lie_down(worker);
+    if (may_spin(worker))
+        task = spin(worker);
+    while (!task && !runtime->stopped && !(was_surplus && is_surplus(runtime))) {
+        was_surplus = is_surplus(runtime);
+        task = sleep_once(worker, was_surplus);
+    }
+    if (!task) {
+        get_up(worker);
+        runtime->searching++;
+    }
+    return task;
 }
 
 /* --- Working ----------------------------------------------------------------------------------- */
@@ -199,18 +286,29 @@ size_t stele__task_run(stele_runtime *runtime, struct stele__task *task, size_t 
     return steps;
 }
 
-/* Locked before and after. */
-static void run_task(struct stele__worker *worker, struct stele__task *task)
+/* Locked before; not after if there is one. */
+static struct stele__task *take_next(struct stele__worker *worker)
 {
     stele_runtime *runtime = worker->runtime;
+    struct stele__task *task = runtime->awake <= runtime->wanted ? stele__ready_pop(&runtime->ready, NULL) : NULL;
     struct stele__worker *other;
 
+    if (!task)
+        return NULL;
     runtime->searching--;
     runtime->busy++;
     worker->busy = true;
     other = stele__worker_call(runtime);
     pthread_mutex_unlock(&runtime->mutex);
     stele__worker_wake(runtime, other);
+    return task;
+}
+
+/* Locked after. */
+static void run_task(struct stele__worker *worker, struct stele__task *task)
+{
+    stele_runtime *runtime = worker->runtime;
+
     stele__task_run(runtime, task, STELE__LETTERS);
     pthread_mutex_lock(&runtime->mutex);
     worker->busy = false;
@@ -220,12 +318,15 @@ static void run_task(struct stele__worker *worker, struct stele__task *task)
         stele__runtime_tell(runtime);
 }
 
-/* Locked: true if there may be something to do, false if the thread is to end. */
-static bool look_around(struct stele__worker *worker)
+/* Not locked: while threads were starting, more than one thing became ready. */
+static void call_next(stele_runtime *runtime)
 {
-    stele_runtime *runtime = worker->runtime;
+    struct stele__worker *other;
 
-    return (runtime->awake <= runtime->wanted && spin(runtime)) || sleep_until_called(worker);
+    pthread_mutex_lock(&runtime->mutex);
+    other = stele__worker_call(runtime);
+    pthread_mutex_unlock(&runtime->mutex);
+    stele__worker_wake(runtime, other);
 }
 
 static void *work(void *context)
@@ -237,12 +338,16 @@ static void *work(void *context)
     stele__frame_enter(&frame, runtime, worker);
     pthread_mutex_lock(&runtime->mutex);
     while (!runtime->stopped) {
-        struct stele__task *task = runtime->awake <= runtime->wanted ? stele__ready_pop(&runtime->ready, NULL) : NULL;
+        struct stele__task *task = take_next(worker);
 
-        if (task)
-            run_task(worker, task);
-        else if (!look_around(worker))
-            break;
+        if (!task) {
+            task = sleep_until_called(worker);
+            if (!task)
+                break;
+            if (worker->is_to_call)
+                call_next(runtime);
+        }
+        run_task(worker, task);
     }
     runtime->searching--;
     runtime->awake--;
@@ -317,10 +422,10 @@ struct stele__worker *stele__worker_call(stele_runtime *runtime)
     if (!runtime->ready.first || runtime->searching > 0 || runtime->awake >= runtime->wanted)
         return NULL;
     if (worker)
-        get_up(worker);
-    else if (!may_start_spare(runtime) || start_worker(runtime) != 0)
+        return hand_over(worker) ? worker : NULL;
+    if (!may_start_spare(runtime) || start_worker(runtime) != 0)
         complain(runtime);
-    return worker;
+    return NULL;
 }
 
 void stele__worker_wake(stele_runtime *runtime, struct stele__worker *worker)

@@ -315,6 +315,12 @@ static void check_rest(void)
     flow_check_observers();
 }
 
+static bool sum_dropped(void *context, const struct stele_route_stats *stats)
+{
+    *(uint64_t *)context += stats->dropped;
+    return true;
+}
+
 struct ending {
     const struct stele_stopped *stopped;
     uint64_t running; /* without an end, and neither dropped nor refused */
@@ -344,12 +350,20 @@ static void check_stop(void)
 {
     struct stele_stopped stopped;
     struct ending ending = {.stopped = &stopped};
-    const stele_status status = stele_bus_stop(flow.bus, (uint32_t)sim_next(30), &stopped, NULL);
+    uint64_t before = 0, after = 0;
+    stele_status status;
+
+    stele_bus_visit_routes(flow.bus, sum_dropped, &before, NULL);
+    status = stele_bus_stop(flow.bus, (uint32_t)sim_next(30), &stopped, NULL);
+    stele_bus_visit_routes(flow.bus, sum_dropped, &after, NULL);
 
     sim_note("stop: %" PRIu64 " discarded, %" PRIu64 " running: %s", stopped.discarded, stopped.running,
              stopped.routes);
     sim_expect((status == STELE_OK) == (stopped.discarded + stopped.running == 0), "stop: %s",
                stele_status_name(status));
+    sim_expect(after - before == stopped.discarded,
+               "a stop tells of %" PRIu64 " messages that it discarded, not %" PRIu64, stopped.discarded,
+               after - before);
     sim_expect(stopped.discarded == 0 || stopped.routes[0], "a stop tells of no route");
     stele_bus_visit_routes(flow.bus, count_running, &ending, NULL);
     sim_expect(ending.running <= stopped.running, "%" PRIu64 " messages are lost in a stop", ending.running);
