@@ -7,10 +7,12 @@
  *
  * The runtime has no threads, and tells the time of the line at hand. Routes are
  * inline, so a request is handled and answered in the thread that makes it;
- * alerts run when this thread says so.
+ * alerts and the watch run when this thread says so. Balances are written with
+ * each event.
  */
 #include "bank.h"
 
+#include "balances.h"
 #include "history.h"
 #include "transaction.h"
 
@@ -57,6 +59,32 @@ static stele_status open_app(struct bank *bank, stele_error **error)
     return status == STELE_OK ? stele_app_start(bank->app, error) : status;
 }
 
+/* What the ledger says already is not told by the watch. */
+static stele_status find_head(struct bank *bank, uint64_t *head, stele_error **error)
+{
+    struct stele_stats stats;
+    const stele_status status = stele_stats(bank->ledger, &stats, error);
+
+    if (status == STELE_OK)
+        *head = stats.head;
+    return status;
+}
+
+static stele_status open_projections(struct bank *bank, FILE *watch, stele_error **error)
+{
+    stele_status status = stele_projections_new(bank->ledger, bank->runtime, NULL, &bank->projections, error);
+
+    if (status == STELE_OK)
+        status = stele_projections_add(bank->projections, &balances_projection, NULL, error);
+    if (status != STELE_OK || !watch)
+        return status;
+    bank->watch.out = watch;
+    status = find_head(bank, &bank->watch.told, error);
+    if (status == STELE_OK)
+        status = stele_projections_add(bank->projections, &watch_projection, &bank->watch, error);
+    return status;
+}
+
 /* Asking needs no bus, only a repository. */
 static stele_status open_for_reading(struct bank *bank, stele_error **error)
 {
@@ -66,7 +94,7 @@ static stele_status open_for_reading(struct bank *bank, stele_error **error)
     return status;
 }
 
-static stele_status open_for_lines(struct bank *bank, stele_error **error)
+static stele_status open_for_lines(struct bank *bank, FILE *watch, stele_error **error)
 {
     const struct stele_runtime_options options = {.size = sizeof(options), .clock = &bank->clock};
     /* A ledger of a newer bank, perhaps: better told now than by the line that meets it. */
@@ -76,6 +104,8 @@ static stele_status open_for_lines(struct bank *bank, stele_error **error)
         status = stele_types_register(bank->ledger, bank_events, bank_event_count, error);
     if (status == STELE_OK)
         status = stele_runtime_new(0, &options, &bank->runtime, error);
+    if (status == STELE_OK)
+        status = open_projections(bank, watch, error);
     return status == STELE_OK ? open_app(bank, error) : status;
 }
 
@@ -92,7 +122,8 @@ stele_status bank_open(struct bank *bank, const char *ledger, const struct bank_
     if (status == STELE_OK)
         status = stele_arena_new(&bank->arena, error);
     if (status == STELE_OK)
-        status = options->mode == STELE_OPEN_READ_ONLY ? open_for_reading(bank, error) : open_for_lines(bank, error);
+        status = options->mode == STELE_OPEN_READ_ONLY ? open_for_reading(bank, error)
+                                                       : open_for_lines(bank, options->watch, error);
     if (status != STELE_OK)
         bank_close(bank);
     return status;
@@ -101,6 +132,8 @@ stele_status bank_open(struct bank *bank, const char *ledger, const struct bank_
 void bank_close(struct bank *bank)
 {
     stele_app_free(bank->app);
+    stele_projections_free(bank->projections);
+    watch_clear(&bank->watch);
     stele_runtime_free(bank->runtime);
     stele_repository_free(bank->accounts);
     stele_arena_free(bank->arena);
@@ -189,7 +222,7 @@ stele_status bank_handle(struct bank *bank, const struct line *line, enum outcom
         *error = fault;
         fault = NULL;
     }
-    stele_runtime_run(bank->runtime, 0); /* alerts */
+    stele_runtime_run(bank->runtime, 0); /* alerts, and the watch */
 out:
     stele_error_free(fault);
     stele_message_unref(command);

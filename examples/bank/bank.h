@@ -9,6 +9,7 @@
 #include "alerts.h"
 #include "line.h"
 #include "post.h"
+#include "watch.h"
 
 #include <stele.h>
 
@@ -19,6 +20,8 @@ struct bank {
     stele_app *app;
     struct books books;
     struct alerts alerts;
+    stele_projections *projections; /* balances and the watch */
+    struct watch watch;
     stele_arena *arena;       /* of the answer at hand */
     struct stele_clock clock; /* tells the time of the line at hand: a ledger of statements lives by their dates */
     int64_t now;
@@ -27,6 +30,7 @@ struct bank {
 struct bank_options {
     enum stele_open_mode mode;
     struct alerts alerts; /* none without `out` */
+    FILE *watch;          /* where the fraud watch tells; NULL: there is none */
 };
 
 /* Open a bank on a ledger. `bank` must stay where it is until bank_close(). */

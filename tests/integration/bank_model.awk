@@ -6,6 +6,7 @@
 #   rule N NAME        rejected by that rule
 #   malformed N        a line number
 #   account NUMBER BALANCE CONDITION
+#   month MONTH DEPOSITED CASH PAID SENT RECEIVED
 
 function malformed() { counts["malformed"]++; print "malformed " NR }
 function rejected(rule) { counts["rejected"]++; rules[rule]++; return 0 }
@@ -70,6 +71,11 @@ function covers(account, amount) {
 }
 
 function move(account, amount) { balance[account] += amount }
+function note(what, amount,    month) {
+    month = substr(column[2], 1, 7)
+    months[month]
+    moved[month, what] += amount
+}
 
 function handle(kind, account, counter, amount) {
     if (kind == "open") {
@@ -77,15 +83,15 @@ function handle(kind, account, counter, amount) {
         condition[account] = "open"; balance[account] = 0
     } else if (kind == "deposit") {
         if (!is_active(account)) return 0
-        move(account, amount); counts["deposited"] += amount
+        move(account, amount); counts["deposited"] += amount; note("deposited", amount)
     } else if (kind == "withdraw") {
         if (!covers(account, amount)) return 0
-        move(account, -amount); counts["withdrawn"] += amount
+        move(account, -amount); counts["withdrawn"] += amount; note(column[7] ~ /^Cash/ ? "cash" : "paid", amount)
     } else if (kind == "transfer") {
         if (!covers(account, amount)) return 0
         if (account == counter) return rejected("transfer to itself")
         if (!is_active(counter)) return 0
-        move(account, -amount); move(counter, amount)
+        move(account, -amount); move(counter, amount); note("sent", amount); note("received", amount)
     } else if (kind == "suspend") {
         if (!is_active(account)) return 0
         condition[account] = "suspended"
@@ -115,6 +121,9 @@ END {
         counts["held"] += balance[account]
         printf "account %s %.0f %s\n", account, balance[account], condition[account]
     }
+    for (month in months)
+        printf "month %s %.0f %.0f %.0f %.0f %.0f\n", month, moved[month, "deposited"], moved[month, "cash"],
+            moved[month, "paid"], moved[month, "sent"], moved[month, "received"]
     for (rule in rules) print "rule " rules[rule] " " rule
     for (name in counts) printf "count %s %.0f\n", name, counts[name]
 }

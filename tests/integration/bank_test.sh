@@ -5,6 +5,7 @@ set -u
 bank=$STELE_BUILD/examples/bank/bank
 stele=$STELE_BUILD/tools/stele/stele
 statements=$STELE_SOURCE/examples/bank/statements.csv
+monthly=$STELE_SOURCE/examples/bank/monthly.sql
 [ -f "$bank" ] || exit 77
 folder=$(mktemp -d) || exit 1
 trap 'rm -rf "$folder"' EXIT
@@ -219,9 +220,81 @@ rejections_are_no_dead_letters() {
         >"$folder/others" && fault "there are other streams: $(cat "$folder/others")"
 }
 
+# --- Read models ----------------------------------------------------------------------------
+
+the_balances_in_the_ledger_are_those_of_the_model() {
+    "$bank" balances "$folder/ledger.db" | tail -n +2 >"$folder/out" || fault "the bank ended with $?"
+    awk '{ print $1, $2, $3 }' "$folder/out" | plain_amounts | LC_ALL=C sort >"$folder/balances"
+    same "the list of balances" "$folder/model.accounts" "$folder/balances"
+    awk '{ amount = $2; gsub(/[,.]/, "", amount); if (NR > 1 && amount + 0 > last) print; last = amount + 0 }' \
+        "$folder/out" | grep . && fault "the richest are not first"
+    awk '$2 >= 2000000' "$folder/model.accounts" | wc -l >"$folder/rich.model"
+    "$bank" balances "$folder/ledger.db" --above 20000.00 | tail -n +2 | wc -l >"$folder/rich"
+    same "the number of the rich" "$folder/rich.model" "$folder/rich"
+}
+
+the_report_has_the_months_of_the_model() {
+    "$bank" report "$monthly" "$folder/ledger.db" "$folder/monthly.db" --svg "$folder/chart.svg" >"$folder/report" ||
+        fault "the bank ended with $?"
+    awk '$1 == "month" { print $2, $3, $4, $5, $6, $7 }' "$folder/model" | LC_ALL=C sort >"$folder/months.model"
+    awk 'NR > 1 { gsub(/[,.]/, ""); print $1, $2 + 0, $3 + 0, $4 + 0, $5 + 0, $6 + 0 }' "$folder/report" >"$folder/months"
+    same "the list of months" "$folder/months.model" "$folder/months"
+    [ "$(tail -n 1 "$folder/report" | awk '{ gsub(/[,.]/, ""); print $7 }')" = "$(number held)" ] ||
+        fault "the last balance is not what the accounts hold: $(tail -n 1 "$folder/report")"
+    [ "$(grep -c '<rect .*<title>' "$folder/chart.svg")" = "$(wc -l <"$folder/months.model")" ] ||
+        fault "the chart has not one bar a month"
+    [ "$(head -c 4 "$folder/chart.svg")$(tail -n 1 "$folder/chart.svg")" = "<svg</svg>" ] || fault "the chart is not whole"
+    cp "$folder/report" "$folder/report.first"
+    "$bank" report "$monthly" "$folder/ledger.db" "$folder/monthly.db" >"$folder/report" || fault "again: $?"
+    cmp "$folder/report.first" "$folder/report" || fault "the report is another one the second time"
+}
+
+the_report_of_an_account_ends_with_its_balance() {
+    head -n 5 "$folder/model.accounts" | while read -r number balance _; do
+        found=$("$bank" report "$monthly" "$folder/ledger.db" "$folder/monthly.db" --account "$number" | tail -n 1 |
+            awk '{ gsub(/[,.]/, ""); print $7 + 0 }')
+        [ "$found" = "$balance" ] || echo "$number: not $balance but: $found"
+    done >"$folder/wrong"
+    [ ! -s "$folder/wrong" ] || fault "$(cat "$folder/wrong")"
+    exits 1 "not an account number" "$bank" report "$monthly" "$folder/ledger.db" "$folder/monthly.db" --account seven
+}
+
+cash_three_times_within_a_day_is_told_once() {
+    cat >"$folder/cash.csv" <<END
+reference,time,kind,account,counter,amount,text
+C-1,2025-01-01T10:00:00Z,open,10000001,,,Ada
+C-2,2025-01-01T11:00:00Z,deposit,10000001,,1000.00,Cash
+C-3,2025-01-02T10:00:00Z,withdraw,10000001,,10.00,Cash
+C-4,2025-01-02T11:00:00Z,withdraw,10000001,,10.00,Shoes
+C-5,2025-01-02T12:00:00Z,withdraw,10000001,,10.00,"Cash machine, Market Square"
+C-6,2025-01-03T10:00:01Z,withdraw,10000001,,10.00,Cash
+C-7,2025-01-03T12:00:00Z,withdraw,10000001,,10.00,Cash
+END
+    # C-3, C-5 and C-6 span a second more than a day; C-5, C-6 and C-7 span a day.
+    echo "bank: watch: account-10000001: cash 3 times within a day, last at 2025-01-03T12:00:00Z" >"$folder/watch.wanted"
+    "$bank" run --watch "$folder/cash.csv" "$folder/cash.db" >"$folder/out" 2>"$folder/watch" || fault "ended with $?"
+    same "what the watch tells" "$folder/watch.wanted" "$folder/watch"
+    "$bank" run --watch "$folder/cash.csv" "$folder/cash.db" >"$folder/out" 2>"$folder/watch" || fault "ended with $?"
+    [ ! -s "$folder/watch" ] || fault "told again: $(cat "$folder/watch")"
+}
+
 # --- A ledger of an older bank, whose withdrawals did not say how ----------------------------
 
 old=$STELE_SOURCE/tests/fixtures/bank-1
+
+an_old_ledger_has_no_balances_until_a_new_bank_has_run() {
+    cp "$old.db" "$folder/old.db"
+    exits 1 "balance" "$bank" balances "$folder/old.db"
+    "$bank" run "$old.csv" "$folder/old.db" >"$folder/summary" || fault "the bank ended with $?"
+    "$bank" balances "$folder/old.db" | awk 'NR > 1 { print $1, $2 }' >"$folder/out"
+    printf '10000001 340.10\n10000002 80.00\n' >"$folder/wanted"
+    same "the list of balances" "$folder/wanted" "$folder/out"
+    "$bank" report "$monthly" "$folder/old.db" "$folder/old-monthly.db" >"$folder/report" || fault "no report: $?"
+    # Of the withdrawals of old, those in cash are known by their text.
+    awk 'NR > 1 { print $1, $3, $4 }' "$folder/report" >"$folder/out"
+    printf '2024-10 40.00 19.90\n2024-11 25.50 0.00\n' >"$folder/wanted"
+    same "cash and payments" "$folder/wanted" "$folder/out"
+}
 
 an_old_ledger_still_reads() {
     cp "$old.db" "$folder/old.db"
@@ -315,11 +388,13 @@ wrong_use_is_told_with_status_2() {
     exits 2 "say what to do" "$bank"
     exits 2 "not one of" "$bank" audit "$folder/ledger.db"
     exits 2 "not one of" "$bank" run "$statements"
-    exits 2 "too many" "$bank" run "$statements" "$folder/ledger.db" more
+    exits 2 "too many" "$bank" run "$statements" "$folder/ledger.db" more "and more"
     exits 2 "not a date" "$bank" statement "$folder/ledger.db" 10000001 --as-of soon
     exits 2 "goes with statement" "$bank" accounts "$folder/ledger.db" --as-of 2025-01-01
-    exits 2 "goes with run" "$bank" accounts "$folder/ledger.db" --alert 100
+    exits 2 "go with run" "$bank" accounts "$folder/ledger.db" --alert 100
     exits 2 "must have two decimals" "$bank" run "$statements" "$folder/ledger.db" --alert 1.5
+    exits 2 "go with report" "$bank" accounts "$folder/ledger.db" --svg chart.svg
+    exits 2 "goes with balances" "$bank" accounts "$folder/ledger.db" --above 5
     exits 2 "option" "$bank" --unknown
 }
 
@@ -336,7 +411,12 @@ check killed_in_the_middle_and_run_again_it_ends_with_the_same_books
 check two_that_run_the_same_file_at_once_end_with_the_same_books
 check large_withdrawals_are_told_once_and_refused_ones_never
 check rejections_are_no_dead_letters
+check the_balances_in_the_ledger_are_those_of_the_model
+check the_report_has_the_months_of_the_model
+check the_report_of_an_account_ends_with_its_balance
+check cash_three_times_within_a_day_is_told_once
 check an_old_ledger_still_reads
+check an_old_ledger_has_no_balances_until_a_new_bank_has_run
 check the_file_of_an_old_ledger_run_again_changes_nothing
 check each_malformed_line_is_told_with_its_reason
 check what_cannot_be_read_is_told_and_makes_no_ledger
