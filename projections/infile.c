@@ -12,11 +12,8 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "message/value.h"
-#include "projections/instore.h"
-#include "projections/swap.h"
 #include "projections/target.h"
 #include "projections/views.h"
-#include "store/subscription.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -190,57 +187,14 @@ static void stop(struct stele__running *running)
     stele__text_free(file->tables);
 }
 
-/* --- Beside it --------------------------------------------------------------------------------- */
-
-static stele_status open_views(struct stele__running *running, stele_views **out, stele_error **error)
+static struct stele__target *target(struct stele__running *running)
 {
-    struct stele_views_options options = STELE_OPTIONS_INIT(struct stele_views_options);
-
-    options.mode = STELE_OPEN_READ_ONLY;
-    if (!running->projections->file)
-        return stele_views_of_store(running->projections->store, out, error);
-    return stele_views_open(running->projections->file, &options, out, error);
-}
-
-static stele_status rebuild(struct stele__running *running, stele_error **error)
-{
-    const stele_status status = stele__target_rebuild(&of(running)->target, error);
-
-    if (status == STELE_OK)
-        stele__subscription_reload(running->subscription);
-    return status;
-}
-
-static stele_status rollback_version(struct stele__running *running, stele_error **error)
-{
-    struct in_file *file = of(running);
-    const stele_status status = stele__target_swap_back(&file->target, error);
-
-    /* It finds that its tables are of another version, and stops. */
-    if (status == STELE_OK)
-        stele__subscription_reload(running->subscription);
-    return status;
-}
-
-static struct stele__building *building(struct stele__running *running)
-{
-    return &of(running)->target.building;
-}
-
-static void tell(struct stele__running *running, struct stele_projection_stats *stats)
-{
-    struct in_file *file = of(running);
-
-    stats->old_version = stats->is_building ? atomic_load(&file->target.old_version) : 0;
+    return &of(running)->target;
 }
 
 const struct stele__running_kind stele__running_in_file = {
     .size = sizeof(struct in_file),
     .start = start,
     .stop = stop,
-    .rebuild = rebuild,
-    .rollback = rollback_version,
-    .open = open_views,
-    .building = building,
-    .tell = tell,
+    .target = target,
 };

@@ -277,26 +277,64 @@ static stele_status catch_up(struct in_store *inlined, uint64_t position, stele_
     return status;
 }
 
+/* Somebody who waits for the log to grow; on its stack. */
+struct awaiting {
+    struct stele__listener listener;
+    uint64_t position;
+    struct stele__signal signal;
+};
+
+static void committed(struct stele__listener *listener, uint64_t head)
+{
+    struct awaiting *awaiting = (struct awaiting *)((char *)listener - offsetof(struct awaiting, listener));
+
+    if (head >= awaiting->position)
+        stele__signal_set(&awaiting->signal);
+}
+
+/* Sleep until the log has come to a position, as far as is told, or the time is up. */
+static stele_status await(stele_store *store, stele_runtime *runtime, uint64_t position, int64_t deadline,
+                          stele_error **error)
+{
+    struct awaiting awaiting = {.listener = {.committed = committed}, .position = position};
+    const bool is_real = !stele_runtime_is_simulated(runtime);
+    uint64_t head = 0;
+    stele_status status = STELE_OK;
+
+    if (!stele__signal_init(&awaiting.signal))
+        return stele__fail_memory(error);
+    if (is_real)
+        status = stele__watch_begin(&store->watch, error);
+    if (status == STELE_OK) {
+        stele__listeners_add(&store->listeners, &awaiting.listener);
+        /* Behind the listener: nothing is missed in between. */
+        status = stele__target_head(store, &head, error);
+        if (status == STELE_OK && head < position)
+            stele__runtime_wait(runtime, &awaiting.signal, deadline);
+        stele__listeners_remove(&store->listeners, &awaiting.listener);
+        if (is_real)
+            stele__watch_end(&store->watch);
+    }
+    stele__signal_fini(&awaiting.signal);
+    return status;
+}
+
 static stele_status wait(struct stele__running *running, uint64_t position, int64_t deadline, stele_error **error)
 {
-    stele_error *why = NULL;
-    stele_status status;
+    stele_store *store = running->projections->store;
+    uint64_t head = 0;
+    stele_status status = stele__target_head(store, &head, error);
 
-    if (position == 0)
-        return STELE_OK;
-    status = stele_wait(running->projections->store, position - 1, stele__running_milliseconds_to(running, deadline),
-                        NULL, &why);
-    if (status == STELE_OK)
-        return catch_up(of(running), position, error);
-    if (status == STELE_TIMEOUT) {
-        stele_error_free(why);
-        return stele__fail(error, STELE_LATE, "the log has not come to position %" PRIu64, position);
+    if (status == STELE_OK && head < position) {
+        status = await(store, running->projections->runtime, position, deadline, error);
+        if (status == STELE_OK)
+            status = stele__target_head(store, &head, error);
     }
-    if (error)
-        *error = why;
-    else
-        stele_error_free(why);
-    return status;
+    if (status != STELE_OK)
+        return status;
+    if (head < position)
+        return stele__fail(error, STELE_LATE, "the log has not come to position %" PRIu64, position);
+    return catch_up(of(running), position, error);
 }
 
 static void tell(struct stele__running *running, struct stele_projection_stats *stats)

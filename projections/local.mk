@@ -8,6 +8,7 @@ libstele_core_la_SOURCES += \
 	projections/cursor.c \
 	projections/infile.c \
 	projections/inline.c \
+	projections/insql.c \
 	projections/instore.c \
 	projections/instore.h \
 	projections/list.c \

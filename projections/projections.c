@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "store/subscription.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -157,6 +158,7 @@ static stele_status make_running(stele_projections *projections, const struct st
     running->version = seed->version;
     running->told = seed->told;
     running->model = seed->model;
+    running->sql_model = seed->sql_model;
     snprintf(running->subscription_name, sizeof(running->subscription_name), "%s:%" PRIu32, seed->name, seed->version);
     if (seed->projection) {
         const stele_status status = stele__projecting_init(&running->at, seed->projection, error);
@@ -294,11 +296,14 @@ stele_status stele_projections_visit(stele_projections *projections, stele_proje
     while ((running = stele__running_next(projections, &place))) {
         struct stele_projection_stats stats = {
             .name = running->name, .version = running->version, .kind = running->told};
+        struct stele__building *building = stele__running_building(running);
 
         if (running->subscription)
             stele_subscription_get_stats(running->subscription, &stats.running);
-        if (running->kind->building)
-            stats.is_building = stele__building_is_under_way(running->kind->building(running));
+        if (building)
+            stats.is_building = stele__building_is_under_way(building);
+        if (stats.is_building && running->kind->target)
+            stats.old_version = atomic_load(&running->kind->target(running)->old_version);
         if (running->kind->tell)
             running->kind->tell(running, &stats);
         if (!visit(context, &stats))
@@ -314,6 +319,25 @@ stele_subscription *stele_projections_subscription(stele_projections *projection
     return stele__running_find(projections, name, &running, NULL) == STELE_OK ? running->subscription : NULL;
 }
 
+struct stele__building *stele__running_building(struct stele__running *running)
+{
+    if (running->kind->target)
+        return &running->kind->target(running)->building;
+    return running->kind->building ? running->kind->building(running) : NULL;
+}
+
+/* --- Tables ----------------------------------------------------------------------------------- */
+
+static stele_status open_file(const struct stele__running *running, stele_views **out, stele_error **error)
+{
+    struct stele_views_options options = STELE_OPTIONS_INIT(struct stele_views_options);
+
+    options.mode = STELE_OPEN_READ_ONLY;
+    if (!running->projections->file)
+        return stele_views_of_store(running->projections->store, out, error);
+    return stele_views_open(running->projections->file, &options, out, error);
+}
+
 stele_status stele_projections_open(stele_projections *projections, const char *name, stele_views **out,
                                     stele_error **error)
 {
@@ -324,11 +348,22 @@ stele_status stele_projections_open(stele_projections *projections, const char *
         status = stele__fail_argument(error, "out", "is NULL");
     if (status != STELE_OK)
         return status;
-    if (running->kind->open)
+    if (running->kind->target)
+        status = open_file(running, out, error);
+    else if (running->kind->open)
         status = running->kind->open(running, out, error);
     else
         status = stele__fail(error, STELE_INVALID, "it has no views");
     return status == STELE_OK ? STELE_OK : stele__running_fault(running, status, error);
+}
+
+static stele_status rebuild_target(struct stele__running *running, stele_error **error)
+{
+    const stele_status status = stele__target_rebuild(running->kind->target(running), error);
+
+    if (status == STELE_OK)
+        stele__subscription_reload(running->subscription);
+    return status;
 }
 
 stele_status stele_projections_rebuild(stele_projections *projections, const char *name, stele_error **error)
@@ -338,7 +373,9 @@ stele_status stele_projections_rebuild(stele_projections *projections, const cha
 
     if (status != STELE_OK)
         return status;
-    if (running->kind->rebuild)
+    if (running->kind->target)
+        status = rebuild_target(running, error);
+    else if (running->kind->rebuild)
         status = running->kind->rebuild(running, error);
     else
         status = stele__fail(error, STELE_INVALID, "what goes out cannot be built anew");
@@ -352,9 +389,13 @@ stele_status stele_projections_rollback(stele_projections *projections, const ch
 
     if (status != STELE_OK)
         return status;
-    if (running->kind->rollback)
-        status = running->kind->rollback(running, error);
+    if (running->kind->target)
+        status = stele__target_swap_back(running->kind->target(running), error);
     else
         status = stele__fail(error, STELE_INVALID, "nothing is kept of a projection of its kind");
-    return status == STELE_OK ? STELE_OK : stele__running_fault(running, status, error);
+    if (status != STELE_OK)
+        return stele__running_fault(running, status, error);
+    /* It finds that its tables are of another version, and stops. */
+    stele__subscription_reload(running->subscription);
+    return STELE_OK;
 }

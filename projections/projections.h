@@ -17,6 +17,7 @@
 #include "projections/building.h"
 #include "projections/marks.h"
 #include "projections/projecting.h"
+#include "projections/target.h"
 #include "runtime/runtime.h"
 #include "store/store.h"
 
@@ -24,7 +25,7 @@
 
 struct stele__running;
 
-/* What a kind does. All but `size` and `start` may be NULL: there is nothing to do, or (rebuild, rollback, open) it is
+/* What a kind does. All but `size` and `start` may be NULL: there is nothing to do, or (rebuild, open) it is
  * refused. */
 struct stele__running_kind {
     size_t size; /* of its struct, which begins with struct stele__running */
@@ -33,8 +34,9 @@ struct stele__running_kind {
     /* The subscription has been freed. */
     void (*stop)(struct stele__running *running);
     stele_status (*rebuild)(struct stele__running *running, stele_error **error);
-    stele_status (*rollback)(struct stele__running *running, stele_error **error);
     stele_status (*open)(struct stele__running *running, stele_views **out, stele_error **error);
+    /* Of those that fill tables behind the log: what follows is then done with it. */
+    struct stele__target *(*target)(struct stele__running *running);
     /* Of what is built anew. */
     struct stele__building *(*building)(struct stele__running *running);
     /* Instead of stele_subscription_wait(), until a monotonic time. */
@@ -55,6 +57,7 @@ struct stele__running {
     /* Of those with functions. */
     const struct stele_projection *projection;
     void *model;
+    const stele_model *sql_model; /* instead */
     struct stele_projecting at;
     struct stele_subscriber subscriber;
     char subscription_name[STELE_PROJECTION_NAME_MAX + sizeof(":4294967295")];
@@ -86,9 +89,6 @@ struct stele__running *stele__running_next(stele_projections *projections, size_
 /* Put its name in front of an error; returns `status`. */
 stele_status stele__running_fault(const struct stele__running *running, stele_status status, stele_error **error);
 
-/* What is left until a monotonic time. */
-uint32_t stele__running_milliseconds_to(const struct stele__running *running, int64_t deadline);
-
 /* Add one, made by its kind, and start it. `set` puts in what the kind needs. */
 struct stele__running_seed {
     const struct stele__running_kind *kind;
@@ -97,9 +97,13 @@ struct stele__running_seed {
     enum stele_projection_kind told;
     const struct stele_projection *projection;
     void *model;
+    const stele_model *sql_model;
 };
 stele_status stele__running_add(stele_projections *projections, const struct stele__running_seed *seed,
                                 stele_error **error);
+
+/* What is known of its being built anew; NULL for a kind that is not, or not while it runs. */
+struct stele__building *stele__running_building(struct stele__running *running);
 
 /* STELE_INVALID for NULL. */
 stele_status stele__projections_check(const stele_projections *projections, stele_error **error);

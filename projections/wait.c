@@ -17,7 +17,7 @@
 
 enum { NANOS_PER_MS = 1000000 };
 
-uint32_t stele__running_milliseconds_to(const struct stele__running *running, int64_t deadline)
+static uint32_t milliseconds_to(const struct stele__running *running, int64_t deadline)
 {
     const int64_t left = deadline - stele__runtime_monotonic(running->projections->runtime);
 
@@ -28,16 +28,16 @@ uint32_t stele__running_milliseconds_to(const struct stele__running *running, in
 
 static stele_status wait_for(struct stele__running *running, uint64_t position, int64_t deadline, stele_error **error)
 {
+    struct stele__building *building = stele__running_building(running);
     stele_runtime *runtime = running->projections->runtime;
     stele_status status = STELE_OK;
 
     if (running->kind->wait)
         status = running->kind->wait(running, position, deadline, error);
-    else if (running->kind->building)
-        status = stele__building_wait(running->kind->building(running), runtime, deadline, error);
+    else if (building)
+        status = stele__building_wait(building, runtime, deadline, error);
     if (status == STELE_OK && running->subscription)
-        status = stele_subscription_wait(running->subscription, position,
-                                         stele__running_milliseconds_to(running, deadline), error);
+        status = stele_subscription_wait(running->subscription, position, milliseconds_to(running, deadline), error);
     return status == STELE_OK ? STELE_OK : stele__running_fault(running, status, error);
 }
 

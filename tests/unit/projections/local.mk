@@ -38,3 +38,11 @@ test_programs += tests/unit/projections/model_follow_test
 tests_unit_projections_model_follow_test_SOURCES = \
 	tests/unit/projections/model_follow_test.c tests/unit/projections/model_stage.h
 tests_unit_projections_model_follow_test_LDADD = $(test_ldadd) $(SQLITE_LIBS)
+
+test_programs += tests/unit/projections/instore_projection_test
+tests_unit_projections_instore_projection_test_SOURCES = tests/unit/projections/instore_projection_test.c $(projection_stage)
+tests_unit_projections_instore_projection_test_LDADD = $(test_ldadd)
+
+test_programs += tests/unit/projections/rebuild_test
+tests_unit_projections_rebuild_test_SOURCES = tests/unit/projections/rebuild_test.c $(projection_stage)
+tests_unit_projections_rebuild_test_LDADD = $(test_ldadd)
