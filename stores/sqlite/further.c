@@ -9,8 +9,6 @@
  */
 #include "sqlite/sqlite.h"
 
-#include "base/text.h"
-
 #include <ctype.h>
 #include <string.h>
 #include <strings.h>
