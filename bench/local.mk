@@ -49,6 +49,10 @@ bench_programs += bench/inline
 bench_inline_SOURCES = bench/inline.c $(bench_bare) $(bench_common)
 bench_inline_LDADD = $(core_ldadd)
 
+bench_programs += bench/models
+bench_models_SOURCES = bench/models.c bench/readings.c bench/readings.h $(bench_common)
+bench_models_LDADD = libstele.la $(SQLITE_LIBS)
+
 bench_programs += bench/views
 bench_views_SOURCES = bench/views.c $(bench_common)
 bench_views_LDADD = libstele.la $(SQLITE_LIBS)

@@ -27,6 +27,7 @@ tools_stele_stele_SOURCES = \
 	tools/stele/output.h \
 	tools/stele/progress.c \
 	tools/stele/progress.h \
+	tools/stele/project.c \
 	tools/stele/read.c \
 	tools/stele/safe.c \
 	tools/stele/safe.h \

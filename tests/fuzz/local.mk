@@ -33,6 +33,16 @@ EXTRA_DIST += \
 	tests/fuzz/corpus/json/least.json \
 	tests/fuzz/corpus/json/shapes.json
 
+fuzz_programs += tests/fuzz/model_fuzz
+tests_fuzz_model_fuzz_SOURCES = tests/fuzz/model_fuzz.c $(fuzz_main)
+tests_fuzz_model_fuzz_LDADD = $(core_ldadd)
+tests_fuzz_model_fuzz_LDFLAGS = $(fuzz_ldflags)
+EXTRA_DIST += \
+	tests/fuzz/corpus/model/cut.sql \
+	tests/fuzz/corpus/model/hostile.sql \
+	tests/fuzz/corpus/model/plain.sql \
+	tests/fuzz/corpus/model/with.sql
+
 fuzz_programs += tests/fuzz/msgpack_fuzz
 tests_fuzz_msgpack_fuzz_SOURCES = tests/fuzz/msgpack_fuzz.c tests/unit/message/samples.h $(fuzz_main)
 tests_fuzz_msgpack_fuzz_LDADD = $(core_ldadd)

@@ -30,7 +30,7 @@ offers() {
 }
 
 "$stele" append "$folder/ledger.db" account-1 --type t '{}' >/dev/null || status=1
-for command in append read log streams show export import stats schema verify backup restore compact upgrade dead subscriptions trace sql version; do
+for command in append read log streams show export import stats schema verify backup restore compact upgrade dead subscriptions project rebuild trace sql version; do
     offers "$command" stele ''
     case $command in version) continue ;; esac
     for option in $("$stele" "$command" --help | grep -o -e '--[a-z][a-z-]*' | sort -u); do

@@ -17,7 +17,7 @@ fi
 
 stele=$STELE_BUILD/tools/stele/stele
 [ -f "$stele" ] || exit $status
-for command in append read log streams show export import stats schema verify backup restore compact upgrade subscriptions trace sql version; do
+for command in append read log streams show export import stats schema verify backup restore compact upgrade subscriptions project rebuild trace sql version; do
     grep -q "stele $command" "$text" || { echo "the page lacks: stele $command"; status=1; }
     for option in $("$stele" "$command" --help | grep -o -e '--[a-z][a-z-]*' | sort -u); do
         grep -q -e "$option" "$text" || { echo "the page lacks: $option of $command"; status=1; }

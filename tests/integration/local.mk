@@ -16,6 +16,7 @@ test_scripts += \
 	tests/integration/cli_completion.sh \
 	tests/integration/cli_man.sh \
 	tests/integration/extension.sh \
+	tests/integration/project.sh \
 	tests/integration/readme.sh
 endif
 cli_test_support = tests/integration/cli.c tests/integration/cli.h
@@ -46,6 +47,7 @@ EXTRA_DIST += \
 	tests/integration/cli_completion.sh \
 	tests/integration/cli_man.sh \
 	tests/integration/extension.sh \
+	tests/integration/project.sh \
 	tests/integration/readme.sh
 
 test_programs += tests/integration/durable_kill_test

@@ -8,7 +8,7 @@ _stele_streams() {
 
 _stele() {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-    local commands='append read log streams show export import stats schema verify backup restore compact upgrade dead subscriptions trace sql version help'
+    local commands='append read log streams show export import stats schema verify backup restore compact upgrade dead subscriptions project rebuild trace sql version help'
     local common='--help --usage --version'
     local reading='--after --limit --reverse --type --until --json'
     COMPREPLY=()
@@ -25,9 +25,21 @@ _stele() {
         return
         ;;
     --after | --limit | -n | --type | -t | --until | --category | --id | --source | --subject | --time | \
-        --correlation | --causation | --stream | -s | --batch-size | --expect-head | --timeout | --route | --code)
+        --correlation | --causation | --stream | -s | --batch-size | --expect-head | --timeout | --route | --code | --batch | --rollback)
         # `show --id` is a switch; all others want a value that only the user knows.
-        [ "$command $previous" = 'show --id' ] || return
+        case "$command $previous" in
+        'show --id' | 'append --batch') ;;
+        *) return ;;
+        esac
+        ;;
+    --on-failure)
+        mapfile -t COMPREPLY < <(compgen -W 'park stop skip' -- "$current")
+        return
+        ;;
+    --into)
+        compopt -o filenames 2>/dev/null
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
+        return
         ;;
     esac
 
@@ -44,6 +56,8 @@ _stele() {
         verify) options+=' --expect-head --json' ;;
         backup | restore) options+=' --force --json' ;;
         dead) options+=' --route --id --code --limit --requeued --all --json' ;;
+        project) options+=' --into --batch --on-failure --quiet --follow --list' ;;
+        rebuild) options+=' --into --batch --on-failure --quiet --rollback' ;;
         trace) options+=' --json' ;;
         sql) options+=' --timeout --json --csv' ;;
         esac
@@ -57,9 +71,10 @@ _stele() {
         word=${COMP_WORDS[index]}
         case $word in
         --expect | -e | --after | --limit | -n | --type | -t | --until | --category | --source | --subject | --time | \
-            --correlation | --causation | --stream | -s | --batch-size | --expect-head | --timeout | --route | --code)
+            --correlation | --causation | --stream | -s | --batch-size | --expect-head | --timeout | --route | --code | --into | --on-failure | --rollback)
             index=$((index + 1))
             ;;
+        --batch) [ "$command" = append ] || index=$((index + 1)) ;;
         --id) [ "$command" = show ] || index=$((index + 1)) ;;
         -*) ;;
         *) places+=("$word") ;;
@@ -70,7 +85,7 @@ _stele() {
     'help 0') mapfile -t COMPREPLY < <(compgen -W "$commands" -- "$current") ;;
     'append 1' | 'read 1') mapfile -t COMPREPLY < <(compgen -W "$(_stele_streams "${places[0]}")" -- "$current") ;;
     'dead 1') mapfile -t COMPREPLY < <(compgen -W 'list show requeue drop' -- "$current") ;;
-    *' 0' | 'export 1' | 'import 1' | 'backup 1' | 'restore 1')
+    *' 0' | 'project 1' | 'rebuild 1' | 'export 1' | 'import 1' | 'backup 1' | 'restore 1')
         compopt -o filenames 2>/dev/null
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
         ;;

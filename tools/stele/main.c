@@ -33,6 +33,8 @@ static const struct tool_command commands[] = {
     {"upgrade", "DB", "Bring the file to the newest format", command_upgrade},
     {"dead", "DB ACTION", "List dead letters, requeue or drop them", command_dead},
     {"subscriptions", "DB", "Show how far each subscription has come", command_subscriptions},
+    {"project", "DB FILE", "Build a read model out of an SQL file, and keep it up to date", command_project},
+    {"rebuild", "DB FILE", "Build a read model anew, or put the one before back", command_rebuild},
     {"trace", "DB CORRELATION", "Show which event caused which", command_trace},
     {"sql", "DB SQL", "Ask a question in SQL", command_sql},
     {"version", "", "Show the version", command_version},

@@ -43,6 +43,8 @@ int command_compact(int argc, char **argv);
 int command_upgrade(int argc, char **argv);
 int command_dead(int argc, char **argv);
 int command_subscriptions(int argc, char **argv);
+int command_project(int argc, char **argv);
+int command_rebuild(int argc, char **argv);
 int command_trace(int argc, char **argv);
 int command_sql(int argc, char **argv);
 int command_version(int argc, char **argv);

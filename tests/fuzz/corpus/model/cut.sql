@@ -1,0 +1,2 @@
+--! projection p 1
+/* open ÿ
