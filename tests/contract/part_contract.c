@@ -3,6 +3,7 @@
 #include "tests/support/tally.h"
 
 #include <stele/types.h>
+#include <stele/upcast.h>
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -429,6 +430,75 @@ static void C3_the_librarys_own_streams_are_not_shown_and_move_the_checkpoint(vo
     stele_store_close(store);
 }
 
+#define THING_2(FIELD, T) FIELD(T, INT64, cents)
+STELE_DECLARE(thing_2, THING_2);
+STELE_DEFINE_EVENT(thing_2, "thing.made", 2, THING_2);
+
+static stele_status to_cents(const struct thing *old, stele_upcast *upcast)
+{
+    return STELE_UPCAST_TO(upcast, thing_2, .cents = old->amount * 100);
+}
+STELE_DEFINE_UPCAST(to_cents, thing)
+
+struct adder {
+    struct stele__part part;
+    stele_arena *arena;
+    int64_t cents;
+};
+
+static stele_status add_cents(struct stele__part *part, const stele_message *event, stele_error **error)
+{
+    struct adder *adder = (struct adder *)part;
+    struct thing_2 thing;
+    const stele_status status = thing_2_read(event, adder->arena, &thing, error);
+
+    if (status == STELE_OK)
+        adder->cents += thing.cents;
+    return status;
+}
+
+static void append_thing(stele_store *store, const struct stele_type *type, const void *payload)
+{
+    stele_message *event = NULL;
+    stele_error *error = NULL;
+
+    assert_ok(stele_message_new(type, payload, NULL, &event, &error), error);
+    assert_ok(stele_append(store, "a", stele_expect_any(), event, NULL, &error), error);
+    stele_message_unref(event);
+}
+
+static void E2_a_part_sees_new_shapes_only(void **state)
+{
+    const struct stele_upcaster upcasters[] = {{.from = "thing.made",
+                                                .from_version = 1,
+                                                .to = "thing.made",
+                                                .to_version = 2,
+                                                .up = to_cents_up,
+                                                .old_type = &thing_type,
+                                                .new_type = &thing_2_type}};
+    struct stele_store_options options = STELE_OPTIONS_INIT(struct stele_store_options);
+    struct adder adder = {.part = {.name = "adder", .apply = add_cents}};
+    stele_store *store;
+    stele_error *error = NULL;
+
+    (void)state;
+    options.upcasters = upcasters;
+    options.upcaster_count = 1;
+    store = contract_open_with(&options);
+    assert_ok(stele_arena_new(&adder.arena, &error), error);
+    assert_ok(stele__views_in_store(store, &adder.part.views, &error), error);
+    append_thing(store, &thing_type, &(struct thing){.amount = 3});
+    assert_ok(stele__part_join(store, &adder.part, 10, &error), error);
+    assert_int_equal(adder.cents, 300);
+    append_thing(store, &thing_type, &(struct thing){.amount = 2});
+    append_thing(store, &thing_2_type, &(struct thing_2){.cents = 7});
+    assert_int_equal(adder.cents, 507);
+    stele__part_leave(store, &adder.part);
+    stele_views_close(adder.part.views);
+    stele_arena_free(adder.arena);
+    stele_store_close(store);
+}
+
 /* --- Transactions of the views ------------------------------------------------------------------ */
 
 static void C2_what_is_written_between_begin_and_commit_is_there_together_or_not_at_all(void **state)
@@ -699,6 +769,7 @@ static const struct CMUnitTest tests[] = {
     support_test(C3_a_part_uses_its_views_and_nothing_else),
     support_test(C3_a_failure_while_joining_has_its_position),
     support_test(C3_the_librarys_own_streams_are_not_shown_and_move_the_checkpoint),
+    support_test(E2_a_part_sees_new_shapes_only),
     support_test(C2_what_is_written_between_begin_and_commit_is_there_together_or_not_at_all),
     support_test(D9_a_view_has_no_name_of_the_stores_own),
     support_test(C3_a_handle_that_reads_does_not_write),
