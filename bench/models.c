@@ -175,7 +175,7 @@ static void use(struct subject *subject, const struct shape *shape)
                error, "model");
 }
 
-static void run(const struct bench *bench, struct subject *subject)
+static void run(struct bench *bench, struct subject *subject)
 {
     const struct shape *const shapes[] = {&indexed, &indexed, &narrow};
     const struct bench_case cases[] = {
