@@ -37,7 +37,7 @@ static stele_status fold(struct folding *folding, stele_cursor *cursor, stele_er
 
         if (status != STELE_OK || !event)
             return status;
-        if (event->stream.data[0] != '$')
+        if (!stele__stream_is_own(event->stream))
             status = stele__project(&folding->at, folding->model, event, error);
         if (status != STELE_OK)
             return status;

@@ -54,7 +54,7 @@
  *
  *     paused      by stele_subscription_pause(), from any of these, until resumed; also in the next process
  *     failed      it stands before the event that failed, until resumed; also in the next process
- *     finished    it has come to where it was to end (`until`)
+ *     finished    it has come to where it was to end (`until`); the next one goes on from there
  *     detached    its code was said to be gone (stele_subscriptions_keep()): refused until it is attached again
  *
  * An event that fails ends neither the process nor anything else: its
@@ -249,9 +249,9 @@ STELE_API const char *stele_subscription_name(const stele_subscription *subscrip
 /* A subscription as the store knows it, whether it runs somewhere or not; lent for the visit. */
 struct stele_subscription_record {
     const char *name;
-    /* As last recorded: CATCHING_UP or LIVE by its position, PAUSED, FAILED, FINISHED, DETACHED. */
+    /* As last recorded: CATCHING_UP or LIVE by its position, PAUSED, FAILED, DETACHED. */
     enum stele_subscription_state state;
-    uint64_t position, head, lag;
+    uint64_t position, head, lag; /* the head is that of what subscriptions are shown */
     int64_t time;     /* when the position was written */
     uint64_t parked;  /* events parked now */
     const char *code; /* of the last failure that stopped it: name of the status; "" if none */

@@ -236,12 +236,6 @@ static void move_on(struct stele__follower *follower, uint64_t position)
     pthread_mutex_unlock(&follower->mutex);
 }
 
-/* The library's own streams are not for routes: a letter that is buried would have the next one buried. */
-static bool is_own(const stele_message *event)
-{
-    return stele__slice_begins_with(stele_message_stream(event), stele__slice("$"));
-}
-
 /* A part of an event whose other parts had to wait, for room perhaps. */
 static bool was_looked_at(const struct stele__place *place, const stele_message *event)
 {
@@ -259,7 +253,8 @@ static void hand_out(struct stele__follower *follower, const stele_message *even
     const uint64_t position = stele_message_position(event);
     stele_message *kept = NULL;
 
-    for (size_t i = 0; i < follower->readers.count && !is_own(event); i++) {
+    /* The library's own streams are not for routes: a letter that is buried would have the next one buried. */
+    for (size_t i = 0; i < follower->readers.count && !stele__stream_is_own(stele_message_stream(event)); i++) {
         struct stele__place *place = place_at(&follower->readers, i);
 
         /* Nobody else moves `read`. */

@@ -80,7 +80,7 @@ static stele_status check_target(struct stele_slice stream, enum reach reach, st
 
     if (status != STELE_OK)
         return status;
-    if (stream.data[0] != '$' || reach == REACH_OWN)
+    if (!stele__stream_is_own(stream) || reach == REACH_OWN)
         return STELE_OK;
     stele__fail(error, STELE_INVALID, "stream \"%s\": names that begin with '$' are the library's own", stream.data);
     stele__error_add(error, "stream", "%s", stream.data);

@@ -122,7 +122,7 @@ static stele_status call(struct stele__companion *companion, struct stele__parti
 static stele_status take(struct stele__companion *companion, const struct stele_record *record, bool *shown,
                          stele_error **error)
 {
-    *shown = record->stream.data[0] != '$';
+    *shown = !stele__stream_is_own(record->stream);
     return *shown ? stele__reading_take(&companion->reading, record, error) : STELE_OK;
 }
 

@@ -87,6 +87,12 @@ stele_status stele__store_place(stele_store *store, const struct stele_uuid *id,
 stele_status stele__store_append(stele_store *store, const struct stele_batch *batch, const uint8_t *digest,
                                  struct stele_appended *result, stele_error **error);
 
+/* A stream of the library's own: nobody else writes it, and readers by name are not shown it. */
+static inline bool stele__stream_is_own(struct stele_slice name)
+{
+    return name.size && name.data[0] == '$';
+}
+
 /* The same for streams of the library's own, whose names begin with '$'. */
 stele_status stele__store_append_own(stele_store *store, const struct stele_batch *batch, stele_error **error);
 

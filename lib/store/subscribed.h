@@ -8,7 +8,7 @@
 #include <stele/memory.h>
 #include <stele/subscription.h>
 
-/* A state as it is recorded. Only these are: PAUSED, FAILED, FINISHED, DETACHED; CATCHING_UP stands for "goes on". */
+/* A state as it is recorded. Only these are: PAUSED, FAILED, DETACHED; CATCHING_UP stands for "goes on". */
 struct stele__subscribed_state {
     const char *name;
     enum stele_subscription_state state;
