@@ -16,11 +16,13 @@ EXTRA_DIST += \
 	docs/hooks.md \
 	docs/observing.md \
 	docs/interceptors.md \
+	docs/models.md \
 	docs/modules.md \
 	docs/operating.md \
 	docs/performance.md \
 	docs/reliability.md \
 	docs/snapshots.md \
 	docs/stores.md \
+	docs/subscriptions.md \
 	docs/threads.md \
 	docs/views.md

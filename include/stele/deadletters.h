@@ -17,12 +17,13 @@
  * letter is gone when it was handled; if it fails again, it lies there again.
  * So a kill in between has it handled once more. Of several buses that have the
  * route, each does it.
+ *
+ * Subscriptions (stele/subscription.h) put events aside in the same way, under their own name in place of a route's.
  */
 #ifndef STELE_DEADLETTERS_H
 #define STELE_DEADLETTERS_H
 
 #include <stele/base.h>
-#include <stele/bus.h>
 #include <stele/error.h>
 #include <stele/message.h>
 #include <stele/store.h>
@@ -30,6 +31,8 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+typedef struct stele_bus stele_bus; /* stele/bus.h */
 
 /* One dead letter; lent for the visit. */
 struct stele_dead_letter {

@@ -45,6 +45,7 @@ libstele_core_la_SOURCES += \
 	lib/store/subscription.h \
 	lib/store/subscription_batch.c \
 	lib/store/subscription_filter.c \
+	lib/store/subscription_place.c \
 	lib/store/subscription_state.c \
 	lib/store/subscription_step.c \
 	lib/store/tail.c \

@@ -26,6 +26,7 @@ struct stele__parked {
     struct stele__yard yard;
     uint64_t version; /* of "$dead", up to which it is folded */
     uint64_t looked;  /* the head of the log at the last look */
+    bool is_behind;   /* something was buried that is not folded yet */
 };
 
 stele_status stele__parked_new(stele_subscription *subscription, struct stele__parked **out, stele_error **error)
@@ -68,7 +69,9 @@ static stele_status bury(stele_subscription *subscription, const struct stele__p
     };
     const stele_status status = stele__dead_write_burial(subscription->store, &burial, NULL, error);
 
-    return status == STELE_OK ? stele__dead_fold(subscription->store, &parked->yard, &parked->version, error) : status;
+    if (status == STELE_OK)
+        parked->is_behind = stele__dead_fold(subscription->store, &parked->yard, &parked->version, NULL) != STELE_OK;
+    return status;
 }
 
 stele_status stele__parked_add(stele_subscription *subscription, stele_error **error)
@@ -181,9 +184,11 @@ stele_status stele__parked_replay(stele_subscription *subscription, stele_error 
     const struct stele__grave *grave;
     stele_status status;
 
-    if (parked->yard.graves.count == 0 || parked->looked == head || subscription->store->read_only)
+    if (subscription->store->read_only ||
+        (!parked->is_behind && (parked->yard.graves.count == 0 || parked->looked == head)))
         return STELE_OK;
     status = stele__dead_fold(subscription->store, &parked->yard, &parked->version, error);
+    parked->is_behind = status != STELE_OK;
     while (status == STELE_OK && (grave = next_requeued(subscription)) != NULL) {
         if (stele__tail_is_stopping(&subscription->tail))
             return STELE_OK;

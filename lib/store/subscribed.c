@@ -1,7 +1,7 @@
 /*
  * The stream "$subscriptions".
  *
- *     paused, goes on, failed, finished, detached ─► stele.subscription.moved ─► folded: the last one of each name
+ *     paused, goes on, failed, detached ─► stele.subscription.moved ─► folded: the last one of each name
  *
  * Few are written: nothing is while a subscription just runs. A damaged row, and
  * one that cannot be read, are logged and passed over.

@@ -231,12 +231,9 @@ static stele_status find_state(stele_subscription *subscription, struct stele__s
     if (status == STELE_OK && state->state == STELE_SUBSCRIPTION_DETACHED)
         status = fail_state(subscription->subscriber->name, "detached",
                             "is detached: its code was said to be gone; attach it first", error);
-    /* One that runs on for ever is not finished. */
-    if (status == STELE_OK && state->state == STELE_SUBSCRIPTION_FINISHED) {
+    /* Nothing else outlives a process, whatever a log may say. */
+    if (state->state != STELE_SUBSCRIPTION_PAUSED && state->state != STELE_SUBSCRIPTION_FAILED)
         state->state = STELE_SUBSCRIPTION_CATCHING_UP;
-        if (!subscription->store->read_only && subscription->subscriber->until == STELE_UNTIL_STOPPED)
-            status = stele__subscribed_write(subscription->store, state, 1, error);
-    }
     return status;
 }
 

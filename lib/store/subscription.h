@@ -2,7 +2,8 @@
  * The inside of a subscription.
  *
  *     subscription.c         starting, ending, what others call while it runs
- *     subscription_step.c    what it does when it is woken: batches, failures, its position
+ *     subscription_step.c    what it does when it is woken: batches, failures
+ *     subscription_place.c   where it is: finding and writing it
  *     subscription_batch.c   reading a batch of the log and showing it
  *     subscription_filter.c  which events
  *     subscription_state.c   the states, and what becomes of an event that failed
@@ -63,7 +64,7 @@ bool stele__filter_find(const struct stele__filter *filter, struct stele_slice t
 /* Is an event to be shown? */
 static inline bool stele__filter_wants(const struct stele__filter *filter, const stele_message *event)
 {
-    if (event->stream.size && event->stream.data[0] == '$')
+    if (stele__stream_is_own(event->stream))
         return false;
     return !filter->types || stele__filter_find(filter, event->type);
 }
@@ -139,10 +140,6 @@ struct stele_subscription {
 bool stele__subscription_step(struct stele__tail *tail);
 /* Its code is said to be gone: it shows nothing more. Thread-safe; the state is recorded by the caller. */
 void stele__subscription_detach(stele_subscription *subscription);
-/* Find where it is, and check that it is within the log. */
-stele_status stele__subscription_load(stele_subscription *subscription, stele_error **error);
-/* Write down where it is, when nothing runs any more. */
-void stele__subscription_save_last(stele_subscription *subscription);
 
 /* The subscriber, who keeps the position itself, has moved it: it is loaded before the next event, and until then nobody
  * who waits is told of the one that was. Thread-safe. */
@@ -163,6 +160,17 @@ struct stele__subscription_frame {
 };
 void stele__subscription_enter(struct stele__subscription_frame *frame);
 void stele__subscription_leave(const struct stele__subscription_frame *frame);
+
+/* --- Where it is (subscription_place.c) -------------------------------------------------------- */
+
+/* Find where it is, and check that it is within the log. */
+stele_status stele__subscription_load(stele_subscription *subscription, stele_error **error);
+/* Write down where it is: its checkpoint, or, where nothing was shown, the subscriber's own position. */
+stele_status stele__subscription_save(stele_subscription *subscription, stele_error **error);
+/* Bring the store's checkpoint of one that keeps its position itself to where it is, for those who look. */
+void stele__subscription_mark(stele_subscription *subscription);
+/* Write down all of it, when nothing runs any more. */
+void stele__subscription_save_last(stele_subscription *subscription);
 
 /* --- A batch (subscription_batch.c) ------------------------------------------------------------ */
 

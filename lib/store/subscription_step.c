@@ -13,10 +13,8 @@
  *
  * One thread at a time: the tail sees to it. What can fail: all of that, memory.
  */
-#include "base/error.h"
 #include "base/log.h"
 #include "store/parked.h"
-#include "store/scan.h"
 #include "store/subscribed.h"
 #include "store/subscription.h"
 
@@ -111,14 +109,14 @@ static void record(stele_subscription *subscription, const struct stele__subscri
     stele_error_free(why);
 }
 
-/* Move, record it, and wake those who wait. */
+/* Move, record it, and wake those who wait. That one has finished is not recorded: the next one has another end. */
 static void end(stele_subscription *subscription, const struct stele__subscribed_state *state)
 {
     bool has_moved = false;
 
     pthread_mutex_lock(&subscription->recording);
     go(subscription, state->state, &has_moved);
-    if (has_moved)
+    if (has_moved && state->state != STELE_SUBSCRIPTION_FINISHED)
         record(subscription, state);
     pthread_mutex_unlock(&subscription->recording);
     stele__subscription_publish(subscription, stele__runtime_monotonic(subscription->runtime));
@@ -177,164 +175,6 @@ static bool meet_surroundings(stele_subscription *subscription, stele_status sta
 
 /* --- The position --------------------------------------------------------------------------------- */
 
-static stele_status fail_beyond(uint64_t position, uint64_t head, stele_error **error)
-{
-    stele__fail(error, STELE_INVALID,
-                "position: %" PRIu64 " is beyond the log, which ends at %" PRIu64
-                ": events would be missed (is the store a restored copy?)",
-                position, head);
-    stele__error_add(error, "argument", "position");
-    stele__error_add(error, "position", "%" PRIu64, position);
-    stele__error_add(error, "head", "%" PRIu64, head);
-    return STELE_INVALID;
-}
-
-struct first {
-    int64_t time;
-    uint64_t position; /* the first whose time is not before; 0: none */
-    struct stele__scan *scan;
-};
-
-static bool is_before(void *context, const struct stele_record *record)
-{
-    struct first *first = context;
-
-    first->scan->visited++;
-    if (record->time >= first->time)
-        first->position = record->position;
-    return first->position == 0;
-}
-
-/* All before the first event at or after a time; a row that cannot be read has none. */
-static stele_status find_time(stele_subscription *subscription, uint64_t *position, stele_error **error)
-{
-    struct stele__scan scan;
-    struct first first = {.time = subscription->subscriber->time, .scan = &scan};
-    stele_status status = stele__scan_init(&scan, NULL, error);
-
-    while (status == STELE_OK && first.position == 0 && !scan.done) {
-        stele_error *why = NULL;
-
-        status = stele__scan_step(subscription->store, &scan, is_before, &first, &why);
-        if (status == STELE_CORRUPT && !scan.done)
-            status = STELE_OK;
-        if (status != STELE_OK && error)
-            *error = why;
-        else
-            stele_error_free(why);
-    }
-    if (status == STELE_OK)
-        *position = first.position ? first.position - 1 : scan.head.position;
-    return status;
-}
-
-static stele_status find_start(stele_subscription *subscription, uint64_t *position, stele_error **error)
-{
-    const struct stele_subscriber *subscriber = subscription->subscriber;
-
-    *position = subscriber->start == STELE_START_POSITION ? subscriber->position : 0;
-    if (subscriber->start == STELE_START_NOW)
-        *position = stele__tail_head(&subscription->tail);
-    return subscriber->start == STELE_START_TIME ? find_time(subscription, position, error) : STELE_OK;
-}
-
-static stele_status read_position(stele_subscription *subscription, uint64_t *position, stele_error **error)
-{
-    if (subscription->keeps_position)
-        return subscription->subscriber->load(subscription->context, position, error);
-    return stele_checkpoint_read(subscription->store, subscription->subscriber->name, position, error);
-}
-
-/* It has none yet: where it begins. Its own checkpoint is made at once, so that "now" stays what it is. */
-static stele_status begin_anew(stele_subscription *subscription, uint64_t *position, stele_error **error)
-{
-    stele_status status = find_start(subscription, position, error);
-
-    subscription->written = STELE_NO_CHECKPOINT;
-    if (status != STELE_OK || subscription->keeps_position)
-        return status;
-    if (*position > stele__tail_head(&subscription->tail))
-        return fail_beyond(*position, stele__tail_head(&subscription->tail), error);
-    status = stele_checkpoint_write(subscription->store, subscription->subscriber->name, STELE_NO_CHECKPOINT, *position,
-                                    error);
-    if (status == STELE_OK)
-        subscription->written = *position;
-    return status;
-}
-
-stele_status stele__subscription_load(stele_subscription *subscription, stele_error **error)
-{
-    stele_error *why = NULL;
-    uint64_t position = 0;
-    stele_status status = read_position(subscription, &position, &why);
-
-    if (status == STELE_NOT_FOUND) {
-        stele_error_free(why);
-        status = begin_anew(subscription, &position, error);
-    } else if (status == STELE_OK) {
-        subscription->written = position;
-    } else if (error) {
-        *error = why;
-    } else {
-        stele_error_free(why);
-    }
-    if (status == STELE_OK && position > stele__tail_head(&subscription->tail))
-        status = stele__tail_find_head(&subscription->tail, error);
-    if (status == STELE_OK && position > stele__tail_head(&subscription->tail))
-        status = fail_beyond(position, stele__tail_head(&subscription->tail), error);
-    if (status != STELE_OK)
-        return status;
-    subscription->position = position;
-    subscription->needs_load = false;
-    return STELE_OK;
-}
-
-/* Move the subscriber's own position where nothing was shown. */
-static stele_status commit_nothing(stele_subscription *subscription, stele_error **error)
-{
-    const struct stele_subscriber *subscriber = subscription->subscriber;
-    stele_status status = subscriber->begin(subscription->context, error);
-
-    if (status != STELE_OK)
-        return status;
-    status = subscriber->commit(subscription->context, subscription->written, subscription->position, error);
-    if (status == STELE_OK)
-        subscription->written = subscription->position;
-    else
-        subscriber->rollback(subscription->context);
-    return status;
-}
-
-/* The store's checkpoint of one that keeps its position itself, for those who look: wherever it is. */
-static void mark(stele_subscription *subscription)
-{
-    const char *name = subscription->subscriber->name;
-    uint64_t stored = STELE_NO_CHECKPOINT;
-    stele_status status;
-
-    if (subscription->store->read_only || subscription->marked == subscription->written ||
-        subscription->written == STELE_NO_CHECKPOINT)
-        return;
-    status = stele_checkpoint_read(subscription->store, name, &stored, NULL);
-    if ((status == STELE_OK && stored != subscription->written) || status == STELE_NOT_FOUND)
-        status = stele_checkpoint_write(subscription->store, name, stored, subscription->written, NULL);
-    if (status == STELE_OK)
-        subscription->marked = subscription->written;
-}
-
-static stele_status save(stele_subscription *subscription, stele_error **error)
-{
-    stele_status status;
-
-    if (subscription->keeps_position)
-        return commit_nothing(subscription, error);
-    status = stele_checkpoint_write(subscription->store, subscription->subscriber->name, subscription->written,
-                                    subscription->position, error);
-    if (status == STELE_OK)
-        subscription->written = subscription->position;
-    return status;
-}
-
 /* A position that cannot be written now keeps nothing from going on, unless it is somebody else's. */
 static bool note_unsaved(stele_subscription *subscription, int64_t now, stele_status status, stele_error *why)
 {
@@ -362,7 +202,7 @@ static bool save_due(stele_subscription *subscription, int64_t now)
 
     if (subscription->keeps_position && subscription->written != subscription->marked) {
         if (now >= subscription->mark_at) {
-            mark(subscription);
+            stele__subscription_mark(subscription);
             subscription->mark_at = now + mark_pause;
         } else {
             stele__tail_wake_in(&subscription->tail, subscription->mark_at - now);
@@ -374,27 +214,12 @@ static bool save_due(stele_subscription *subscription, int64_t now)
         stele__tail_wake_in(&subscription->tail, subscription->save_at - now);
         return true;
     }
-    status = save(subscription, &why);
+    status = stele__subscription_save(subscription, &why);
     if (status != STELE_OK)
         return note_unsaved(subscription, now, status, why);
     subscription->save_retry = 0;
     subscription->save_at = now + subscription->save_pause;
     return true;
-}
-
-void stele__subscription_save_last(stele_subscription *subscription)
-{
-    stele_error *why = NULL;
-    stele_status status = STELE_OK;
-
-    if (!subscription->needs_load && subscription->position != subscription->written)
-        status = save(subscription, &why);
-    if (status != STELE_OK)
-        STELE__LOG(STELE_LOG_WARNING, "a subscription ends without its last position being written",
-                   {"subscription", subscription->subscriber->name}, {"why", stele_error_message(why)});
-    stele_error_free(why);
-    if (subscription->keeps_position)
-        mark(subscription);
 }
 
 /* --- Publishing --------------------------------------------------------------------------------------- */

@@ -323,7 +323,7 @@ static void C2_random_readers_lose_nothing_and_repeat_nothing(void **state)
 {
     const char *wanted = getenv("STELE_SIM_SEEDS");
     const struct support_random seed = support_seed();
-    const uint64_t seeds = wanted ? strtoull(wanted, NULL, 10) : 200;
+    const uint64_t seeds = wanted ? strtoull(wanted, NULL, 10) : 300;
 
     (void)state;
     for (uint64_t i = 0; i < seeds; i++) {

@@ -10,6 +10,7 @@ test_programs += \
 	tests/unit/store/reading_test \
 	tests/unit/store/record_test \
 	tests/unit/store/rules_test \
+	tests/unit/store/subscription_damage_test \
 	tests/unit/store/subscription_failure_test \
 	tests/unit/store/subscription_state_test \
 	tests/unit/store/subscription_record_test \
@@ -38,6 +39,8 @@ tests_unit_store_rules_test_SOURCES = tests/unit/store/rules_test.c
 tests_unit_store_rules_test_LDADD = $(test_ldadd)
 subscription_stage = tests/unit/store/subscription_stage.h
 
+tests_unit_store_subscription_damage_test_SOURCES = tests/unit/store/subscription_damage_test.c $(subscription_stage)
+tests_unit_store_subscription_damage_test_LDADD = $(sqlite_test_ldadd)
 tests_unit_store_subscription_failure_test_SOURCES = tests/unit/store/subscription_failure_test.c $(subscription_stage)
 tests_unit_store_subscription_failure_test_LDADD = $(test_ldadd)
 tests_unit_store_subscription_state_test_SOURCES = tests/unit/store/subscription_state_test.c $(subscription_stage)

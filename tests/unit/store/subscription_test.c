@@ -261,7 +261,7 @@ static void it_finishes_at_the_head_of_its_start(void **state)
     assert_status(STELE_CANCELLED, stele_subscription_wait(receiver.subscription, 4, 1000, &error), error);
     assert_status(STELE_INVALID, stele_subscription_pause(receiver.subscription, &error), error);
     stele_subscription_free(receiver.subscription);
-    /* Once more: up to the head of now. 5 is what was recorded of the end. */
+    /* Once more: up to the head of now. */
     begin_subscription(&stage, &until_head, &again);
     assert_ok(stele_subscription_join(again.subscription, 1000, &error), error);
     assert_string_equal(again.shown, "4 ");
