@@ -14,8 +14,8 @@ c_files include lib stores projections tools examples | code_of_files >"$scratch
 awk -F: '
     function storey_of_public(header) {
         if (header ~ /^stele\/(base|clock|error|limits|log|memory|retry|uuid)\.h$/) return 1
-        if (header ~ /^stele\/(spi\/(store|operations)|store|subscription|operations|hooks|types)\.h$/) return 3
-        if (header ~ /^stele\/(aggregate|repository|bus|intercept|observe|deadletters|channel)\.h$/) return 4
+        if (header ~ /^stele\/(spi\/(store|operations)|store|subscription|deadletters|operations|hooks|types)\.h$/) return 3
+        if (header ~ /^stele\/(aggregate|repository|bus|intercept|observe|channel)\.h$/) return 4
         if (header ~ /^stele\/(view|projection|model)\.h$/) return 5
         if (header == "stele/app.h") return 6
         if (header == "stele.h") return 7
@@ -92,7 +92,8 @@ only "$(call 'sleep|usleep|nanosleep|clock_nanosleep')" 'lib/|stores/|projection
 only "$(call 'printf|puts|putchar|perror|abort|exit|_exit')" 'lib/|stores/|projections/' "$none" 'the library neither prints nor ends the program'
 only "$(include 'uuid/uuid\.h')" 'include/|lib/|stores/|projections/|tools/|examples/' 'lib/base/(id|uuid)[a-z_]*\.c' 'only the ids see libuuid'
 only "$(include 'msgpack[./]')" 'include/|lib/|stores/|projections/|tools/|examples/' 'lib/message/codec_msgpack\.c' 'only codec_msgpack.c sees msgpack'
-only "$(include 'sqlite3\.h')" 'include/|lib/|stores/|projections/|tools/|examples/' '(stores/sqlite|projections)/[a-z_]*\.[ch]' 'only stores/sqlite and projections see SQLite'
+only "$(include 'sqlite3\.h')" 'include/|lib/|stores/|projections/|tools/|examples/' '((stores/sqlite|projections)/[a-z_]*\.[ch]|examples/bank/report\.c)' \
+    'only stores/sqlite, projections, and the reader of a read database see SQLite'
 only "$(include 'jansson\.h')" 'include/|lib/|stores/|projections/|tools/|examples/' 'lib/message/[a-z_]*\.[ch]' 'only lib/message sees jansson'
 only "$(include 'pthread\.h|threads\.h')" 'include/|lib/|stores/|projections/|tools/|examples/' '((lib/base|lib/runtime|lib/bus|lib/app|lib/store|stores/[a-z]*|projections)/[a-z_]*\.[ch]|lib/aggregate/cache\.[ch])' \
     'threads meet in lib/base, lib/runtime, lib/store, the backends, the bus, the projections and the cache of aggregates'
