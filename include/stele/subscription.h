@@ -161,7 +161,8 @@ struct stele_subscriber {
     const struct stele_retry *retry; /* NULL: its defaults (4 attempts, from 1 s on) */
     enum stele_poison_policy on_failure;
 
-    /* Told of each change of state, in the thread that changes it, without a lock. May be NULL. */
+    /* Told of each change of state but of being detached, in the thread that changes it, without a lock; it may pause and
+     * resume, and must not free. May be NULL. */
     void (*changed)(void *context, stele_subscription *subscription);
 };
 
@@ -182,7 +183,8 @@ STELE_API stele_status stele_subscription_start(stele_store *store, stele_runtim
 
 /*
  * Stop, behind the event that is being handled, write the checkpoint, and free;
- * NULL is allowed. Waits for `receive` to return. Not to be called by it.
+ * NULL is allowed. Waits for `receive` to return. Not to be called by it. After
+ * fork() it does nothing in the child.
  */
 STELE_API void stele_subscription_free(stele_subscription *subscription);
 

@@ -324,7 +324,8 @@ void stele_subscription_free(stele_subscription *subscription)
     void (*let_go)(void *context);
     void *context;
 
-    if (!subscription)
+    /* In a forked child its thread is not there, and may hold its locks. */
+    if (!subscription || stele__store_check(subscription->store, NULL) == STELE_FORKED)
         return;
     store = subscription->store;
     let_go = subscription->let_go;
@@ -500,6 +501,9 @@ static stele_status wait_until(stele_subscription *subscription, uint64_t positi
     if (!subscription)
         return stele__fail_argument(error, "subscription", "is NULL");
     name = subscription->subscriber->name;
+    status = stele__store_check(subscription->store, error);
+    if (status != STELE_OK)
+        return status;
     if (is_inside(subscription))
         return stele__fail(error, STELE_INVALID, "subscription \"%s\" cannot be waited for in one of its own functions",
                            name);

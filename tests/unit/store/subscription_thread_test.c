@@ -274,6 +274,32 @@ static void freeing_behind_a_stopped_runtime_waits_for_nothing(void **state)
     end_stage(&stage);
 }
 
+static void in_a_forked_child_it_is_refused_and_freeing_it_does_nothing(void **state)
+{
+    struct stage stage;
+    struct counter counter = {0};
+    stele_subscription *subscription;
+    int status = -1;
+    pid_t child;
+
+    (void)state;
+    begin_threads(&stage, "memory:");
+    subscription = begin_counting(&stage, &counting, &counter);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        const bool is_refused = stele_subscription_wait(subscription, 1, 1000, NULL) == STELE_FORKED &&
+                                stele_subscription_pause(subscription, NULL) == STELE_FORKED;
+
+        stele_subscription_free(subscription);
+        _exit(is_refused ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    stele_subscription_free(subscription);
+    end_stage(&stage);
+}
+
 /* --- Held and let go by others ------------------------------------------------------------------------ */
 
 static void *pause_and_resume(void *context)
@@ -327,6 +353,7 @@ int main(void)
         support_test(ending_it_and_starting_it_again_amid_appends_loses_and_repeats_nothing),
         support_test(freeing_waits_for_the_event_that_is_being_handled_and_for_no_other),
         support_test(freeing_behind_a_stopped_runtime_waits_for_nothing),
+        support_test(in_a_forked_child_it_is_refused_and_freeing_it_does_nothing),
         support_test(pausing_amid_appends_loses_and_repeats_nothing),
     };
 
