@@ -5,7 +5,8 @@
  *     swap_old:  ".old" into ".back" -> then as swap_new, from ".back"
  *
  * A kill between ".old" and the commit leaves the present one there twice, and
- * the other in ".new" or ".back": the same call does the rest.
+ * the other in ".new" or ".back": the same call does the rest. One behind the commit leaves ".new" there, whose mark says
+ * since before it that it was about to be put in (an old version that is not 0): it is removed by who comes next.
  *
  * What can fail: the files beside (no space, not ours), a lock held by another, memory.
  */
@@ -199,6 +200,13 @@ static stele_status finish(stele_views *present, stele_status status, stele_erro
     return status;
 }
 
+/* The mark of what is about to be put in says so. */
+static stele_status announce(stele_views *built, struct stele__mark *mark, stele_error **error)
+{
+    mark->old_version = mark->version;
+    return stele__mark_write(built, mark, error);
+}
+
 stele_status stele__swap_new(stele_views *present, stele_views **built, const char *path, const char *name,
                              stele_error **error)
 {
@@ -210,6 +218,8 @@ stele_status stele__swap_new(stele_views *present, stele_views **built, const ch
         status = stele_views_begin(present, error);
     if (status == STELE_OK) {
         status = stele__mark_read(*built, name, arena, &mark, error);
+        if (status == STELE_OK)
+            status = announce(*built, &mark, error);
         if (status == STELE_OK)
             status = swap(present, *built, &mark, path, arena, error);
         status = finish(present, status, error);
@@ -298,6 +308,69 @@ stele_status stele__swap_old(stele_views *present, const char *path, const char 
     stele_views_close(back);
     if (status == STELE_OK)
         remove_beside(path, name, "back");
+    stele_arena_free(arena);
+    return status;
+}
+
+/* --- What a kill has left ------------------------------------------------------------------------ */
+
+/* The mark in a file beside; `name` of `out` is NULL if there is none, or no such file. */
+static stele_status look_beside(const char *path, const char *name, const char *suffix, stele_arena *arena,
+                                struct stele__mark *out, stele_error **error)
+{
+    char beside[PATH_MAX];
+    stele_views *views = NULL;
+    stele_status status = name_beside(path, name, suffix, beside, error);
+
+    out->name = NULL;
+    if (status != STELE_OK || access(beside, F_OK) != 0)
+        return status;
+    status = open_beside(path, name, suffix, STELE_OPEN_EXISTING, &views, error);
+    if (status == STELE_OK)
+        status = look(views, name, arena, out, error);
+    stele_views_close(views);
+    return status;
+}
+
+static bool are_same(const struct stele__mark *left, const struct stele__mark *right)
+{
+    return left->name && right->name && left->version == right->version &&
+           memcmp(left->digest, right->digest, STELE__DIGEST_SIZE) == 0;
+}
+
+/* In a transaction of `present`, so that nobody is in the middle of a swap. */
+static stele_status tidy(stele_views *present, const char *path, const char *name, stele_arena *arena,
+                         stele_error **error)
+{
+    struct stele__mark there, built, old;
+    bool was_announced;
+    stele_status status = look(present, name, arena, &there, error);
+
+    if (status == STELE_OK)
+        status = look_beside(path, name, "new", arena, &built, error);
+    if (status == STELE_OK)
+        status = look_beside(path, name, "old", arena, &old, error);
+    if (status != STELE_OK)
+        return status;
+    was_announced = built.name && built.old_version != 0 && are_same(&built, &there);
+    /* If ".old" is what is there, the present one was kept, and the other was not put in its place yet. */
+    if (was_announced && !(are_same(&old, &there) && old.position == there.position))
+        remove_beside(path, name, "new");
+    return STELE_OK;
+}
+
+stele_status stele__beside_tidy(stele_views *present, const char *path, const char *name, stele_error **error)
+{
+    stele_arena *arena = NULL;
+    stele_status status = STELE_OK;
+
+    if (!stele__beside_exists(path, name))
+        return STELE_OK;
+    status = stele_arena_new(&arena, error);
+    if (status == STELE_OK)
+        status = stele_views_begin(present, error);
+    if (status == STELE_OK)
+        status = finish(present, tidy(present, path, name, arena, error), error);
     stele_arena_free(arena);
     return status;
 }

@@ -32,6 +32,10 @@ stele_status stele__beside_open(const struct stele__beside *beside, stele_views 
 /* Is one there, to be continued? */
 bool stele__beside_exists(const char *path, const char *name);
 
+/* Remove ".new" if a kill has left it there behind the swap that put it in. Before it is asked for; `present` is in no
+ * transaction. */
+stele_status stele__beside_tidy(stele_views *present, const char *path, const char *name, stele_error **error);
+
 /*
  * Put what was built in the place of what is there (there may be nothing yet), keep that as ".old", and remove ".new". Neither
  * handle is in a transaction. `*built` is closed, and NULL, when it succeeded, and as it was when not. STELE_NOT_FOUND if
