@@ -1,6 +1,8 @@
 /* Models against the types of a store, and what their statements are given of an event. */
 #include "tests/unit/projections/model_stage.h"
 
+#include "projections/model_run.h"
+
 #define HEAD "--! projection p 1\n"
 
 static void assert_check_fault(const char *text, const char *line, const char *why)
@@ -234,6 +236,54 @@ static void a_section_that_fails_has_no_effect_at_all(void **state)
     assert_string_equal(ask("SELECT count(*) FROM t"), "0");
 }
 
+/* --- Memory ------------------------------------------------------------------------------------------- */
+
+struct applying {
+    struct stage stage;
+    stele_model *model;
+    stele_message *event;
+};
+
+static stele_status apply_once(void *context, stele_error **error)
+{
+    const struct applying *applying = context;
+    struct stele__model_run *run = NULL;
+    stele_views *views = NULL;
+    stele_status status = stele__model_run_new(applying->model, applying->stage.store, NULL, NULL, &run, error);
+
+    if (status == STELE_OK)
+        status = stele_views_open(read_db(), NULL, &views, error);
+    if (status == STELE_OK)
+        status = stele_views_begin(views, error);
+    if (status == STELE_OK)
+        status = stele__model_make_tables(applying->model, views, error);
+    if (status == STELE_OK)
+        status = stele__model_check_tables(applying->model, views, error);
+    if (status == STELE_OK)
+        status = stele__model_apply(run, views, applying->event, error);
+    stele__model_run_free(run);
+    stele_views_close(views);
+    return status;
+}
+
+static void applying_survives_every_failed_allocation(void **state)
+{
+    struct applying applying;
+    const struct paid payload = {.account = "a", .amount = 1};
+    stele_error *error = NULL;
+
+    (void)state;
+    begin_stage(&applying.stage);
+    applying.model =
+        read_model(HEAD "CREATE TABLE t(a, b);\n--! on paid\nINSERT INTO t VALUES(:account, date(:amount));\n"
+                        "DELETE FROM t WHERE a = :note");
+    assert_ok(paid_message(&payload, NULL, &applying.event, &error), error);
+    assert_true(support_every_allocation_fails(apply_once, &applying) > 0);
+    stele_message_unref(applying.event);
+    stele_model_free(applying.model);
+    end_stage(&applying.stage);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -247,6 +297,7 @@ int main(void)
         support_test(a_natural_number_beyond_INTEGER_is_a_failure),
         support_test(the_present_moment_as_a_value_of_an_event_is_a_failure),
         support_test(a_section_that_fails_has_no_effect_at_all),
+        support_test(applying_survives_every_failed_allocation),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -289,6 +289,39 @@ static void E4_a_rollback_cut_short_is_done_by_the_next_call(void **state)
     stele_views_close(present);
 }
 
+/* Cut short behind the commit: ".new" is what is there already. Cut short before it: ".old" is. */
+static void E4_what_a_kill_has_left_behind_a_swap_is_removed(void **state)
+{
+    const struct stele__beside it = beside(2, second);
+    stele_views *present;
+    stele_views *built = NULL;
+    stele_error *error = NULL;
+
+    (void)state;
+    support_temp_dir();
+    present = open_present();
+    build(present, 1, first, "INSERT INTO t VALUES('one')", 5);
+    build(present, 2, second, "INSERT INTO t(a) VALUES('two')", 9);
+
+    assert_ok(stele__beside_open(&it, &built, &error), error);
+    stele_views_close(built);
+    assert_ok(stele__beside_tidy(present, path(), "p", &error), error);
+    assert_true(stele__beside_exists(path(), "p")); /* a rebuild on its way */
+
+    ask_file("read.db.p.new", "UPDATE stele_projection SET old_version = 2, position = 9");
+    ask_file("read.db.p.old", "UPDATE stele_projection SET version = 2, digest = x'02000000000000000000000000000000', "
+                              "position = 9");
+    assert_ok(stele__beside_tidy(present, path(), "p", &error), error);
+    assert_true(stele__beside_exists(path(), "p")); /* not put in yet */
+
+    ask_file("read.db.p.old", "UPDATE stele_projection SET version = 1, position = 5");
+    assert_ok(stele__beside_tidy(present, path(), "p", &error), error);
+    assert_false(stele__beside_exists(path(), "p"));
+    assert_ok(stele__beside_tidy(present, path(), "p", &error), error);
+    assert_mark("read.db", "2 9 1");
+    stele_views_close(present);
+}
+
 static stele_status swap_twice(void *context, stele_error **error)
 {
     stele_views *present = NULL;
@@ -326,6 +359,7 @@ int main(void)
         support_test(E4_a_rollback_exchanges_them_and_a_second_one_undoes_it),
         support_test(E4_a_build_that_was_cut_short_is_continued),
         support_test(E4_a_rollback_cut_short_is_done_by_the_next_call),
+        support_test(E4_what_a_kill_has_left_behind_a_swap_is_removed),
         support_test(a_build_begun_anew_by_another_is_a_conflict),
         support_test(the_version_of_a_typed_view_goes_with_its_table),
         support_test(a_table_of_somebody_else_is_left_alone),
