@@ -4,8 +4,9 @@
  *     event -> its type's section -> one walk over the payload: the fields used, each in its slot
  *         -> each statement: parameters bound from envelope and slots -> stepped
  *
- * What is bound is lent: texts are read where the event has them. A section of
- * several statements is undone as a whole when one of them fails.
+ * What is bound is lent: texts are read where the event has them. Of a section
+ * that fails the first statements have had their effect: whoever runs it rolls
+ * the transaction back, as subscriptions do.
  *
  * What can fail: a value without a place (STELE_LIMIT, STELE_INVALID), a rule of
  * a table, a statement without an end, the file, memory.
@@ -342,27 +343,13 @@ static stele_status run_statement(struct stele__model_run *run, const struct run
     return status;
 }
 
-static void run_plain(const struct stele__model_run *run, const char *sql)
-{
-    sqlite3_exec(run->views->connection->db, sql, NULL, NULL, NULL);
-}
-
 static stele_status run_section(struct stele__model_run *run, const struct run_type *type, const stele_message *event,
                                 stele_error **error)
 {
-    const bool several = type->section->count > 1;
     stele_status status = STELE_OK;
 
-    if (several)
-        status = stele__views_run(run->views, "SAVEPOINT stele_event", "write to the tables", error);
-    if (status != STELE_OK)
-        return status;
     for (size_t i = 0; i < type->section->count && status == STELE_OK; i++)
         status = run_statement(run, type, type->section->first + i, event, error);
-    if (several && status == STELE_OK)
-        status = stele__views_run(run->views, "RELEASE stele_event", "write to the tables", error);
-    else if (several && !sqlite3_get_autocommit(run->views->connection->db))
-        run_plain(run, "ROLLBACK TO stele_event; RELEASE stele_event");
     return status;
 }
 

@@ -20,8 +20,8 @@ stele_status stele__model_run_new(const stele_model *model, stele_store *store,
 void stele__model_run_forget(struct stele__model_run *run);
 /* NULL is allowed. */
 void stele__model_run_free(struct stele__model_run *run);
-/* Run the statements for an event, inside a transaction of `views`. What failed has no effect, and is told with "path",
- * "line", "projection", "type" and "position". */
+/* Run the statements for an event, inside a transaction of `views`, which is to be rolled back if they fail. Told with
+ * "path", "line", "projection", "type" and "position". */
 stele_status stele__model_apply(struct stele__model_run *run, stele_views *views, const stele_message *event,
                                 stele_error **error);
 
