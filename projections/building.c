@@ -44,9 +44,9 @@ static bool begin(struct stele__building *building, uint64_t goal, bool asked)
     return is_new;
 }
 
-bool stele__building_ask(struct stele__building *building, uint64_t goal)
+bool stele__building_ask(struct stele__building *building)
 {
-    return begin(building, goal, true);
+    return begin(building, 0, true);
 }
 
 void stele__building_begin(struct stele__building *building, uint64_t goal)
@@ -54,13 +54,15 @@ void stele__building_begin(struct stele__building *building, uint64_t goal)
     begin(building, goal, false);
 }
 
-bool stele__building_take(struct stele__building *building)
+bool stele__building_take(struct stele__building *building, uint64_t goal)
 {
     bool was_asked_for;
 
     pthread_mutex_lock(&building->mutex);
     was_asked_for = building->is_asked_for;
     building->is_asked_for = false;
+    if (was_asked_for)
+        building->goal = goal;
     pthread_mutex_unlock(&building->mutex);
     return was_asked_for;
 }

@@ -23,9 +23,9 @@ stele_status stele__building_init(struct stele__building *building, stele_error 
 void stele__building_fini(struct stele__building *building);
 
 /* It is to be built, from the next load on; false if it is being built already. */
-bool stele__building_ask(struct stele__building *building, uint64_t goal);
-/* Was it asked for since? Then it is no more. */
-bool stele__building_take(struct stele__building *building);
+bool stele__building_ask(struct stele__building *building);
+/* Was it asked for since? Then it begins, with this goal: what is there now, and is read meanwhile, is not beyond it. */
+bool stele__building_take(struct stele__building *building, uint64_t goal);
 /* It is being built. */
 void stele__building_begin(struct stele__building *building, uint64_t goal);
 bool stele__building_is_under_way(struct stele__building *building);

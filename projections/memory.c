@@ -184,12 +184,15 @@ static bool is_built(struct in_memory *memory, uint64_t position)
 static stele_status load(void *context, uint64_t *position, stele_error **error)
 {
     struct in_memory *memory = of(context);
+    uint64_t head = 0;
+    stele_status status = stele__target_head(memory->running.projections->store, &head, error);
 
-    if (stele__building_take(&memory->building))
+    if (status != STELE_OK)
+        return status;
+    if (stele__building_take(&memory->building, head))
         memory->was_reset = false;
     if (!memory->was_reset) {
-        const stele_status status = fold_take(memory, error);
-
+        status = fold_take(memory, error);
         if (status != STELE_OK)
             return status;
         memory->running.projection->reset(memory->running.model);
@@ -278,13 +281,7 @@ static void stop(struct stele__running *running)
 
 static stele_status rebuild(struct stele__running *running, stele_error **error)
 {
-    struct in_memory *memory = of(running);
-    uint64_t head = 0;
-    const stele_status status = stele__target_head(running->projections->store, &head, error);
-
-    if (status != STELE_OK)
-        return status;
-    if (!stele__building_ask(&memory->building, head))
+    if (!stele__building_ask(&of(running)->building))
         return stele__fail(error, STELE_INVALID, "it is being built already");
     stele__subscription_reload(running->subscription);
     return STELE_OK;

@@ -206,7 +206,9 @@ stele_status stele__target_open(struct stele__target *target, stele_error **erro
     if (status != STELE_OK)
         return status;
     stele__arena_init(&arena);
-    status = see_present(target, &arena, &mark, error);
+    status = stele__beside_tidy(target->present, path_of(target), target->name, error);
+    if (status == STELE_OK)
+        status = see_present(target, &arena, &mark, error);
     if (status == STELE_OK && mark.name &&
         (mark.version != target->version || target->rebuilds || stele__beside_exists(path_of(target), target->name)))
         status = build_beside(target, mark.version, error);
@@ -260,12 +262,13 @@ static stele_status swap_at_goal(struct stele__target *target, uint64_t position
 stele_status stele__target_load(struct stele__target *target, uint64_t *position, stele_error **error)
 {
     uint64_t found = 0;
-    stele_status status = STELE_OK;
+    uint64_t head = 0;
+    stele_status status = stele__target_head(target->store, &head, error);
 
-    if (!target->built && stele__building_is_under_way(&target->building))
+    if (status == STELE_OK && !target->built && stele__building_is_under_way(&target->building))
         status = build_beside(target, target->version, error);
     if (status == STELE_OK) {
-        stele__building_take(&target->building);
+        stele__building_take(&target->building, head);
         status = read_position(target, &found, error);
     }
     if (status == STELE_OK)
@@ -297,12 +300,7 @@ void stele__target_rollback(struct stele__target *target)
 
 stele_status stele__target_rebuild(struct stele__target *target, stele_error **error)
 {
-    uint64_t head = 0;
-    const stele_status status = stele__target_head(target->store, &head, error);
-
-    if (status != STELE_OK)
-        return status;
-    if (!stele__building_ask(&target->building, head))
+    if (!stele__building_ask(&target->building))
         return stele__fail(error, STELE_INVALID, "it is being built already");
     atomic_store(&target->old_version, target->version);
     return STELE_OK;

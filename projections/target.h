@@ -59,7 +59,7 @@ stele_status stele__target_begin(struct stele__target *target, stele_error **err
 stele_status stele__target_commit(struct stele__target *target, uint64_t from, uint64_t to, stele_error **error);
 void stele__target_rollback(struct stele__target *target);
 
-/* Have the next load begin anew beside, with the present head for its goal. Thread-safe. STELE_INVALID while one is built. */
+/* Have the next load begin anew beside, with the head of then for its goal. Thread-safe. STELE_INVALID while one is built. */
 stele_status stele__target_rebuild(struct stele__target *target, stele_error **error);
 
 /* Put the version before the last swap back; the next load finds that it is another one. Thread-safe. STELE_INVALID while one

@@ -26,18 +26,28 @@ static uint32_t milliseconds_to(const struct stele__running *running, int64_t de
     return left / NANOS_PER_MS >= UINT32_MAX ? UINT32_MAX : (uint32_t)((left + NANOS_PER_MS - 1) / NANOS_PER_MS);
 }
 
-static stele_status wait_for(struct stele__running *running, uint64_t position, int64_t deadline, stele_error **error)
+/* A position that is reached while it is built beside is not yet what is read. */
+static stele_status wait_for_tables(struct stele__running *running, uint64_t position, int64_t deadline,
+                                    stele_error **error)
 {
     struct stele__building *building = stele__running_building(running);
-    stele_runtime *runtime = running->projections->runtime;
     stele_status status = STELE_OK;
 
-    if (running->kind->wait)
-        status = running->kind->wait(running, position, deadline, error);
-    else if (building)
-        status = stele__building_wait(building, runtime, deadline, error);
-    if (status == STELE_OK && running->subscription)
-        status = stele_subscription_wait(running->subscription, position, milliseconds_to(running, deadline), error);
+    do {
+        if (building)
+            status = stele__building_wait(building, running->projections->runtime, deadline, error);
+        if (status == STELE_OK)
+            status =
+                stele_subscription_wait(running->subscription, position, milliseconds_to(running, deadline), error);
+    } while (status == STELE_OK && building && stele__building_is_under_way(building));
+    return status;
+}
+
+static stele_status wait_for(struct stele__running *running, uint64_t position, int64_t deadline, stele_error **error)
+{
+    const stele_status status = running->kind->wait ? running->kind->wait(running, position, deadline, error)
+                                                    : wait_for_tables(running, position, deadline, error);
+
     return status == STELE_OK ? STELE_OK : stele__running_fault(running, status, error);
 }
 

@@ -466,12 +466,10 @@ static void remove_waiter(stele_subscription *subscription, const struct stele__
     }
 }
 
-/* Sleep until the position is there, or never will be, or the time is over. The stats are of then. */
-static stele_status sleep_for(stele_subscription *subscription, uint64_t position, uint32_t timeout_ms,
-                              struct stele_subscription_stats *stats, stele_error **error)
+/* Sleep until the position is there, or never will be, or the time is over: then false. The stats are of then. */
+static stele_status sleep_for(stele_subscription *subscription, uint64_t position, int64_t deadline,
+                              struct stele_subscription_stats *stats, bool *was_told, stele_error **error)
 {
-    const int64_t deadline =
-        stele__runtime_monotonic(subscription->runtime) + (int64_t)timeout_ms * STELE__NANOS_PER_MS;
     struct stele__subscription_waiter waiter = {.position = position};
 
     if (!stele__signal_init(&waiter.signal))
@@ -481,7 +479,7 @@ static stele_status sleep_for(stele_subscription *subscription, uint64_t positio
     subscription->waiters = &waiter;
     stele__subscription_rouse(subscription);
     pthread_mutex_unlock(&subscription->mutex);
-    stele__runtime_wait(subscription->runtime, &waiter.signal, deadline);
+    *was_told = stele__runtime_wait(subscription->runtime, &waiter.signal, deadline);
     pthread_mutex_lock(&subscription->mutex);
     remove_waiter(subscription, &waiter);
     *stats = subscription->stats;
@@ -490,12 +488,22 @@ static stele_status sleep_for(stele_subscription *subscription, uint64_t positio
     return STELE_OK;
 }
 
+/* Is there nothing more to wait for? It may have been moved, or resumed, since the one who waits was told. */
+static bool is_settled(const struct stele_subscription_stats *stats, uint64_t position)
+{
+    return stats->position >= position || stats->state == STELE_SUBSCRIPTION_FAILED ||
+           stats->state == STELE_SUBSCRIPTION_PAUSED || stats->state == STELE_SUBSCRIPTION_FINISHED ||
+           stats->state == STELE_SUBSCRIPTION_DETACHED;
+}
+
 /* Until a position; UINT64_MAX: until it is finished. */
 static stele_status wait_until(stele_subscription *subscription, uint64_t position, uint32_t timeout_ms,
                                stele_error **error)
 {
     struct stele_subscription_stats stats;
     const char *name;
+    int64_t deadline;
+    bool was_told = false;
     stele_status status = STELE_OK;
 
     if (!subscription)
@@ -507,7 +515,10 @@ static stele_status wait_until(stele_subscription *subscription, uint64_t positi
     if (is_inside(subscription))
         return stele__fail(error, STELE_INVALID, "subscription \"%s\" cannot be waited for in one of its own functions",
                            name);
-    status = sleep_for(subscription, position, timeout_ms, &stats, error);
+    deadline = stele__runtime_monotonic(subscription->runtime) + (int64_t)timeout_ms * STELE__NANOS_PER_MS;
+    do
+        status = sleep_for(subscription, position, deadline, &stats, &was_told, error);
+    while (status == STELE_OK && was_told && !is_settled(&stats, position));
     if (status != STELE_OK)
         return status;
     if (stats.position >= position || (position == UINT64_MAX && stats.state == STELE_SUBSCRIPTION_FINISHED))

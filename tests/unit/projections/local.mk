@@ -46,3 +46,23 @@ tests_unit_projections_instore_projection_test_LDADD = $(test_ldadd)
 test_programs += tests/unit/projections/rebuild_test
 tests_unit_projections_rebuild_test_SOURCES = tests/unit/projections/rebuild_test.c $(projection_stage)
 tests_unit_projections_rebuild_test_LDADD = $(test_ldadd)
+
+test_programs += tests/unit/projections/wait_test
+tests_unit_projections_wait_test_SOURCES = tests/unit/projections/wait_test.c $(projection_stage)
+tests_unit_projections_wait_test_LDADD = $(test_ldadd)
+
+test_programs += tests/unit/projections/out_test
+tests_unit_projections_out_test_SOURCES = tests/unit/projections/out_test.c $(projection_stage)
+tests_unit_projections_out_test_LDADD = $(test_ldadd)
+
+test_programs += tests/unit/projections/projecting_test
+tests_unit_projections_projecting_test_SOURCES = tests/unit/projections/projecting_test.c $(projection_stage)
+tests_unit_projections_projecting_test_LDADD = $(test_ldadd)
+
+test_programs += tests/unit/projections/model_fault_test
+tests_unit_projections_model_fault_test_SOURCES = \
+	tests/support/fault_vfs.c \
+	tests/support/fault_vfs.h \
+	tests/unit/projections/model_fault_test.c \
+	tests/unit/projections/model_stage.h
+tests_unit_projections_model_fault_test_LDADD = $(test_ldadd) $(SQLITE_LIBS)
