@@ -254,11 +254,11 @@ struct stele_subscription_record {
     /* As last recorded: CATCHING_UP or LIVE by its position, PAUSED, FAILED, DETACHED. */
     enum stele_subscription_state state;
     uint64_t position, head, lag; /* the head is that of what subscriptions are shown */
-    int64_t time;     /* when the position was written */
-    uint64_t parked;  /* events parked now */
-    const char *code; /* of the last failure that stopped it: name of the status; "" if none */
-    const char *text; /* its text */
-    uint64_t at;      /* the position it failed at; 0 if none */
+    int64_t time;                 /* when the position was written */
+    uint64_t parked;              /* events parked now */
+    const char *code;             /* of the last failure that stopped it: name of the status; "" if none */
+    const char *text;             /* its text */
+    uint64_t at;                  /* the position it failed at; 0 if none */
 };
 
 /* Call `visit` for each subscription and durable route, by name, until it returns false; it must not call the store. Errors
