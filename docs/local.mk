@@ -20,6 +20,7 @@ EXTRA_DIST += \
 	docs/modules.md \
 	docs/operating.md \
 	docs/performance.md \
+	docs/projections.md \
 	docs/reliability.md \
 	docs/snapshots.md \
 	docs/stores.md \

@@ -9,6 +9,7 @@ crash_tests = \
 	tests/crash/kill_test \
 	tests/crash/part_test \
 	tests/crash/power_test \
+	tests/crash/projection_test \
 	tests/crash/race_test
 
 test_programs += $(crash_tests)
@@ -62,3 +63,6 @@ tests_crash_soak_LDADD = $(core_ldadd)
 CLEANFILES += tests/crash/soak
 
 EXTRA_DIST += script/crash-test script/soak
+
+tests_crash_projection_test_SOURCES = tests/crash/projection_test.c $(projection_stage)
+tests_crash_projection_test_LDADD = $(crash_test_ldadd)
