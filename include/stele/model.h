@@ -52,8 +52,9 @@
  * field to NULL. Structs and lists have no value here.
  *
  * Statements touch the model's own tables only. ATTACH, PRAGMA, transactions,
- * triggers, virtual tables, SQL views are refused, and so are functions with effects or results that are
- * not the same when the model is built again (random(), date('now'), last_insert_rowid(), ...).
+ * triggers, virtual tables, SQL views, a WITH that refers to itself, OR ROLLBACK, OR FAIL and AUTOINCREMENT are
+ * refused, and so are functions with effects or results that are not the same when the model is built again
+ * (random(), date('now') even where `now` is a value of an event, last_insert_rowid(), ...).
  */
 #ifndef STELE_MODEL_H
 #define STELE_MODEL_H
