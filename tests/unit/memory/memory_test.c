@@ -16,11 +16,13 @@ static bool add(struct memory__log *log, const struct stele_record *records, siz
                 struct stele_appended *result)
 {
     struct stele_append_member member = {.records = records, .record_count = count};
-    const bool added = memory__log_add(log, &member);
 
+    if (!memory__log_enter(log, &member))
+        return false;
+    memory__log_publish(log, &member);
     if (result)
         *result = member.result;
-    return added;
+    return true;
 }
 
 static void an_addition_that_ran_out_of_memory_leaves_no_trace(void **state)
