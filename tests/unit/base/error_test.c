@@ -23,7 +23,7 @@ static void every_status_has_a_name_a_text_and_an_action(void **state)
 static void a_number_that_is_no_status_is_answered_with_a_question_mark(void **state)
 {
     (void)state;
-    assert_string_equal("?", stele_status_name((stele_status)(STELE_END + 1)));
+    assert_string_equal("?", stele_status_name((stele_status)(STELE_LATE + 1)));
     assert_string_equal("?", stele_status_name((stele_status)-1));
     assert_string_equal("unknown status", stele_status_text((stele_status)9999));
     assert_int_equal(STELE_ACTION_NEVER, stele_status_action((stele_status)9999));
