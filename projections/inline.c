@@ -51,7 +51,7 @@ static bool is_wanted(const struct in_store *inlined, const stele_message *event
 {
     const char *category = inlined->running.projection->category;
 
-    return event->position > inlined->folded && (event->stream.size == 0 || event->stream.data[0] != '$') &&
+    return event->position > inlined->folded && !stele__stream_is_own(event->stream) &&
            (!category || stele__slice_begins_with(event->stream, stele__slice(category)));
 }
 

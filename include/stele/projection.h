@@ -196,8 +196,9 @@ STELE_API stele_status stele_projections_add_model(stele_projections *projection
 /* Open the views for reading: a handle of the caller's own, see stele_views_open(). `name` is a projection with views. */
 STELE_API stele_status stele_projections_open(stele_projections *projections, const char *name, stele_views **out,
                                               stele_error **error);
-/* Between the two the model of a projection IN_MEMORY does not change; short, and not from inside a projection.
- * STELE_NOT_FOUND for a name that is none. */
+/* Between the two the model of a projection IN_MEMORY does not change; short, and not from inside a projection. Those who
+ * wait for it get it in turn. In a simulation that runs while it is held, the projection does not wait, but fails and tries
+ * again. STELE_NOT_FOUND for a name that is none; STELE_INVALID for another kind. */
 STELE_API stele_status stele_projections_hold(stele_projections *projections, const char *name, stele_error **error);
 STELE_API void stele_projections_release(stele_projections *projections, const char *name);
 
