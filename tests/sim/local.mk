@@ -26,5 +26,5 @@ tests_sim_intercept_test_SOURCES = tests/sim/intercept_test.c $(sim_shared)
 tests_sim_intercept_test_LDADD = $(test_ldadd)
 tests_sim_flow_test_SOURCES = tests/sim/flow_test.c tests/sim/flow_beside.c tests/sim/flow_model.h $(sim_shared)
 tests_sim_flow_test_LDADD = $(test_ldadd)
-tests_sim_subscription_test_SOURCES = tests/sim/subscription_test.c
+tests_sim_subscription_test_SOURCES = tests/sim/subscription_test.c $(sim_shared)
 tests_sim_subscription_test_LDADD = $(test_ldadd)

@@ -10,14 +10,12 @@
  *   - the next event shown is the first wanted one behind the place, which a kill sets back to the checkpoint
  *   - only an event that always fails is passed over, and it lies parked; requeued, it is handled
  *   - the one that keeps its position has each effect exactly once, in order
- *   - the same seed gives the same run
  *
- * A failure prints the seed; STELE_TEST_SEED takes it back, STELE_SIM_SEEDS says how many are tried.
+ * 1,000 seeds are tried unless STELE_SIM_SEEDS says otherwise.
  */
-#include "tests/support/support.h"
+#include "tests/sim/sim.h"
 
 #include <stele/deadletters.h>
-#include <stele/runtime.h>
 #include <stele/store.h>
 #include <stele/subscription.h>
 
@@ -42,30 +40,19 @@ struct reader {
     uint64_t pending[64];           /* shown since `begin` */
     size_t pending_count;
     uint64_t pending_place;
-    bool is_begun;
 };
 
 static struct world {
-    struct support_random random;
-    stele_runtime *runtime;
     stele_store *store;
     unsigned char natures[POSITIONS]; /* enum nature, by position */
     uint64_t last;                    /* position of the last event of ours */
     struct reader readers[READERS];
     bool is_healed; /* nothing fails any more */
-    uint64_t trace; /* a digest of what was shown, to whom, in which order */
-    char fault[256];
 } world;
-
-static uint64_t draw(uint64_t bound)
-{
-    return support_random_below(&world.random, bound);
-}
 
 static void note_fault(const char *what, uint64_t position)
 {
-    if (!*world.fault)
-        snprintf(world.fault, sizeof(world.fault), "%s at %" PRIu64, what, position);
+    sim_expect(false, "%s at %" PRIu64, what, position);
 }
 
 /* --- Readers ---------------------------------------------------------------------------------- */
@@ -105,7 +92,7 @@ static stele_status receive(void *context, const stele_message *event, stele_err
         note_fault("an event was shown twice", position);
     else if (!is_again)
         check_next(reader, position);
-    world.trace = (world.trace * 31 + position) * 31 + reader->keeps_position;
+    sim_note("%s is shown %" PRIu64, reader->subscriber.name, position);
     if (fails(reader, position))
         return STELE_FAILED;
     if (!is_again)
@@ -132,11 +119,10 @@ static stele_status begin(void *context, stele_error **error)
     struct reader *reader = context;
 
     (void)error;
-    if (!world.is_healed && draw(20) == 0)
+    if (!world.is_healed && sim_next(20) == 0)
         return STELE_BUSY;
     reader->pending_count = 0;
     reader->pending_place = reader->place;
-    reader->is_begun = true;
     return STELE_OK;
 }
 
@@ -145,14 +131,13 @@ static stele_status commit(void *context, uint64_t from, uint64_t to, stele_erro
     struct reader *reader = context;
 
     (void)error;
-    if (!world.is_healed && draw(20) == 0)
+    if (!world.is_healed && sim_next(20) == 0)
         return STELE_FULL;
     if (from != reader->position)
         return STELE_CONFLICT;
     for (size_t i = 0; i < reader->pending_count; i++)
         reader->shown[reader->pending[i]]++;
     reader->position = to;
-    reader->is_begun = false;
     return STELE_OK;
 }
 
@@ -161,7 +146,6 @@ static void roll_back(void *context)
     struct reader *reader = context;
 
     reader->place = reader->pending_place;
-    reader->is_begun = false;
 }
 
 static const char *const wanted_types[] = {"wanted.one", "wanted.two", NULL};
@@ -177,8 +161,8 @@ static void start(struct reader *reader)
         .types = wanted_types,
         .receive = receive,
         .retry = &retry,
-        .batch = 1 + draw(8),
-        .in_place = draw(2),
+        .batch = 1 + sim_next(8),
+        .in_place = sim_next(2),
     };
     if (reader->keeps_position) {
         subscriber->load = load;
@@ -186,7 +170,7 @@ static void start(struct reader *reader)
         subscriber->commit = commit;
         subscriber->rollback = roll_back;
     }
-    assert_ok(stele_subscription_start(world.store, world.runtime, subscriber, reader, &reader->subscription, &error),
+    assert_ok(stele_subscription_start(world.store, sim.runtime, subscriber, reader, &reader->subscription, &error),
               error);
 }
 
@@ -216,9 +200,9 @@ static void kill_reader(struct reader *reader)
 static void append(void)
 {
     static const char *const types[] = {"wanted.one", "wanted.two", "other"};
-    const size_t type = draw(3);
+    const size_t type = sim_next(3);
     const struct stele_raw_message raw = {.kind = STELE_EVENT, .type = types[type], .format = STELE_PAYLOAD_NONE};
-    const uint64_t dice = draw(40);
+    const uint64_t dice = sim_next(40);
     struct stele_appended appended = {0};
     stele_message *event = NULL;
     stele_error *error = NULL;
@@ -235,7 +219,7 @@ static void act_on(struct reader *reader)
 {
     stele_error *error = NULL;
 
-    switch (draw(5)) {
+    switch (sim_next(5)) {
     case 0: assert_ok(stele_subscription_pause(reader->subscription, &error), error); break;
     case 1:
         kill_reader(reader);
@@ -251,13 +235,13 @@ static void act_on(struct reader *reader)
 
 static void act(void)
 {
-    switch (draw(8)) {
-    case 0: act_on(&world.readers[draw(READERS)]); break;
-    case 1: stele_runtime_advance(world.runtime, (int64_t)draw(3 * SECOND)); break;
+    switch (sim_next(8)) {
+    case 0: act_on(&world.readers[sim_next(READERS)]); break;
+    case 1: stele_runtime_advance(sim.runtime, (int64_t)sim_next(3 * SECOND)); break;
     case 2:
-    case 3: stele_runtime_run(world.runtime, 1 + draw(4)); break;
+    case 3: stele_runtime_run(sim.runtime, 1 + sim_next(4)); break;
     default:
-        for (uint64_t i = draw(6); i > 0; i--)
+        for (uint64_t i = sim_next(6); i > 0; i--)
             append();
         break;
     }
@@ -286,58 +270,44 @@ static void settle(void)
 
     for (size_t i = 0; i < READERS; i++)
         assert_ok(stele_subscription_resume(world.readers[i].subscription, &error), error);
-    stele_runtime_advance(world.runtime, 4000 * SECOND);
+    stele_runtime_advance(sim.runtime, 4000 * SECOND);
     world.is_healed = true;
     for (size_t i = 0; i < READERS; i++)
         assert_ok(stele_subscription_wait(world.readers[i].subscription, world.last, 60000, &error), error);
     assert_ok(stele_dead_requeue_in(world.store, NULL, NULL, &error), error);
-    stele_runtime_advance(world.runtime, 10 * SECOND);
+    stele_runtime_advance(sim.runtime, 10 * SECOND);
 }
 
-static const char *run_seed(uint64_t seed)
+static void run_world(void)
 {
     struct stele_store_options options = STELE_OPTIONS_INIT(struct stele_store_options);
     stele_error *error = NULL;
 
     memset(&world, 0, sizeof(world));
-    world.random.state = seed;
-    assert_ok(stele_runtime_simulated(seed | 1, &world.runtime, &error), error);
-    options.clock = stele_runtime_clock(world.runtime);
+    sim_runtime_begin(0);
+    options.clock = stele_runtime_clock(sim.runtime);
     assert_ok(stele_store_open("memory:", &options, &world.store, &error), error);
     world.readers[1].keeps_position = true;
-    for (uint64_t i = draw(50); i > 0; i--)
+    for (uint64_t i = sim_next(50); i > 0; i--)
         append();
     for (size_t i = 0; i < READERS; i++)
         start(&world.readers[i]);
-    for (int i = 0; i < ACTS && !*world.fault; i++)
+    for (int i = 0; i < ACTS && !sim_has_fault(); i++)
         act();
-    if (!*world.fault)
+    if (!sim_has_fault())
         settle();
-    if (!*world.fault)
+    if (!sim_has_fault())
         check_all_shown();
     for (size_t i = 0; i < READERS; i++)
         stele_subscription_free(world.readers[i].subscription);
     stele_store_close(world.store);
-    stele_runtime_free(world.runtime);
-    return *world.fault ? world.fault : NULL;
+    sim_runtime_end();
 }
 
 static void C2_random_readers_lose_nothing_and_repeat_nothing(void **state)
 {
-    const char *wanted = getenv("STELE_SIM_SEEDS");
-    const struct support_random seed = support_seed();
-    const uint64_t seeds = wanted ? strtoull(wanted, NULL, 10) : 300;
-
     (void)state;
-    for (uint64_t i = 0; i < seeds; i++) {
-        const char *fault = run_seed(seed.state + i);
-        const uint64_t trace = world.trace;
-
-        if (!fault && !run_seed(seed.state + i) && world.trace != trace)
-            fault = "the same seed gave another run";
-        if (fault)
-            fail_msg("STELE_TEST_SEED=%" PRIu64 ": %s", seed.state + i, fault);
-    }
+    sim_run_seeds("subscription_test", run_world);
 }
 
 int main(void)
@@ -346,5 +316,6 @@ int main(void)
         support_test(C2_random_readers_lose_nothing_and_repeat_nothing),
     };
 
+    setenv("STELE_SIM_SEEDS", "1000", false);
     return cmocka_run_group_tests_name("simulated subscriptions", tests, NULL, NULL);
 }
