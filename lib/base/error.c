@@ -13,6 +13,7 @@
 
 #include "base/arena.h"
 #include "base/memory.h"
+#include "base/text.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -121,14 +122,6 @@ void stele_error_free(stele_error *error)
     stele__free(error, sizeof(*error));
 }
 
-/* End a text that was cut at `length` bytes before the character that was cut through. */
-static void cut_whole_character(char *text, size_t length)
-{
-    while (length > 0 && ((unsigned char)text[length] & 0xC0) == 0x80)
-        length--;
-    text[length] = '\0';
-}
-
 /* Print into `text`, cut at TEXT_MAX. */
 STELE_PRINTF(2, 0)
 STELE_PRINTF(2, 0) static void print_text(char text[TEXT_MAX + 1], const char *format, va_list arguments)
@@ -137,8 +130,7 @@ STELE_PRINTF(2, 0) static void print_text(char text[TEXT_MAX + 1], const char *f
 
     if (length < 0)
         snprintf(text, TEXT_MAX, "(the text could not be formatted)");
-    else if (length >= TEXT_MAX)
-        cut_whole_character(text, TEXT_MAX - 1);
+    stele__utf8_fit(text, TEXT_MAX, text);
 }
 
 /* A message is one line, whatever values are in it. */
@@ -230,8 +222,8 @@ void stele__error_prefix(stele_error **error, const char *format, ...)
     print_text(text, format, arguments);
     va_end(arguments);
     length = strlen(text);
-    if ((size_t)snprintf(text + length, sizeof(text) - length, ": %s", (*error)->message) >= TEXT_MAX - length)
-        cut_whole_character(text, TEXT_MAX - 1);
+    snprintf(text + length, sizeof(text) - length, ": %s", (*error)->message);
+    stele__utf8_fit(text, TEXT_MAX, text);
     make_one_line(text);
     message = keep_text(*error, text);
     if (message)

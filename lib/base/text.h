@@ -39,6 +39,10 @@ static inline int stele__slice_compare(struct stele_slice left, struct stele_sli
  */
 bool stele__utf8_valid(struct stele_slice text, size_t *offset);
 
+/* Copy as much of a text as fits, its NUL included, cut between characters; '?' for each byte that is not UTF-8. In place
+ * too. */
+void stele__utf8_fit(char *out, size_t size, const char *text);
+
 /* Code points in valid UTF-8. */
 size_t stele__utf8_length(struct stele_slice text);
 

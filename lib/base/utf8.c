@@ -73,6 +73,24 @@ bool stele__utf8_valid(struct stele_slice text, size_t *offset)
     return true;
 }
 
+void stele__utf8_fit(char *out, size_t size, const char *text)
+{
+    const size_t whole = strnlen(text, size);
+    size_t length = whole < size ? whole : size - 1;
+    size_t place = 0;
+    size_t offset = 0;
+
+    /* A character has three bytes behind its first at most. */
+    for (int i = 0; i < 3 && length > 0 && length < whole && ((uint8_t)text[length] & 0xC0) == 0x80; i++)
+        length--;
+    memmove(out, text, length);
+    out[length] = '\0';
+    while (!stele__utf8_valid((struct stele_slice){out + place, length - place}, &offset)) {
+        place += offset;
+        out[place++] = '?';
+    }
+}
+
 size_t stele__utf8_length(struct stele_slice text)
 {
     size_t length = 0;

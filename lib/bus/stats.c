@@ -143,7 +143,7 @@ void stele__route_note_error(struct stele__route *route, stele_status status, co
     if (!last)
         return;
     pthread_mutex_lock(&last->mutex);
-    snprintf(last->text, sizeof(last->text), "%s", text);
+    stele__utf8_fit(last->text, sizeof(last->text), text);
     pthread_mutex_unlock(&last->mutex);
 }
 

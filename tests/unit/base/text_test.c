@@ -416,11 +416,46 @@ static void a_text_begins_with_its_prefixes_and_itself(void **state)
     assert_false(stele__slice_begins_with(stele__slice("account"), stele__slice("b")));
 }
 
+static void assert_fits(size_t size, const char *text, const char *expected)
+{
+    char out[16];
+
+    stele__utf8_fit(out, size, text);
+    assert_string_equal(out, expected);
+}
+
+static void a_text_is_cut_between_characters_and_made_utf8(void **state)
+{
+    (void)state;
+    assert_fits(16, "", "");
+    assert_fits(1, "abc", "");
+    assert_fits(4, "abc", "abc");
+    assert_fits(3, "abc", "ab");
+    assert_fits(4, "ab\xC3\xA4", "ab");
+    assert_fits(5, "ab\xC3\xA4", "ab\xC3\xA4");
+    assert_fits(7,
+                "ab\xF0\x9F\x98\x80"
+                "c",
+                "ab\xF0\x9F\x98\x80");
+    assert_fits(6,
+                "ab\xF0\x9F\x98\x80"
+                "c",
+                "ab");
+    assert_fits(2, "\xF0\x9F\x98\x80", "");
+    assert_fits(16,
+                "a\xFF\xFE"
+                "b\xC3",
+                "a??b?");
+    assert_fits(4, "\x80\x80\x80\x80\x80\x80", "");
+    assert_fits(8, "\x80\x80\x80\x80\x80\x80\x80\x80\x80", "????");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         support_test(slices_are_ordered_by_their_bytes),
         support_test(a_text_begins_with_its_prefixes_and_itself),
+        support_test(a_text_is_cut_between_characters_and_made_utf8),
         support_test(utf8_at_the_ends_of_every_row_is_valid),
         support_test(utf8_past_the_ends_of_every_row_is_invalid),
         support_test(a_character_cut_by_the_end_of_the_slice_is_invalid),
