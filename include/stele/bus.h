@@ -296,7 +296,9 @@ typedef uint64_t stele_route_id;
  * and `type`, a malformed pattern, no handler, a second handler of a command or
  * query (one whose type is known by `type`, stele_bus_add_type(), or an
  * aggregate), a name that is taken, members that do not go together.
- * STELE_LIMIT, STELE_SHUTDOWN, STELE_NO_MEMORY. `id` may be NULL.
+ * STELE_CONFLICT, with "subscription" and "state", for a durable one that was
+ * detached (stele_subscriptions_keep()). STELE_LIMIT, STELE_SHUTDOWN,
+ * STELE_NO_MEMORY. `id` may be NULL.
  */
 STELE_API stele_status stele_bus_add_route(stele_bus *bus, const struct stele_route *route, void *resource,
                                            stele_route_id *id, stele_error **error);

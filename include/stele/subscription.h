@@ -43,6 +43,9 @@
  * transaction (`load`, `begin`, `commit`, `rollback`); projections
  * (stele/projection.h) are subscribers of that kind.
  *
+ * One name is one reader. If two processes run it, both are shown events, until one of them finds the checkpoint moved by
+ * the other: that one has failed, and since that is recorded, the next to start stands until it is resumed.
+ *
  * The states, and what leads from one to the other:
  *
  *                          ┌───────────── behind ─────────────┐
@@ -183,8 +186,8 @@ STELE_API stele_status stele_subscription_start(stele_store *store, stele_runtim
 
 /*
  * Stop, behind the event that is being handled, write the checkpoint, and free;
- * NULL is allowed. Waits for `receive` to return. Not to be called by it. After
- * fork() it does nothing in the child.
+ * NULL is allowed. Waits for `receive` to return. In one of its own functions it does
+ * nothing but log that, and so it does after fork() in the child, without the log.
  */
 STELE_API void stele_subscription_free(stele_subscription *subscription);
 
@@ -241,6 +244,7 @@ struct stele_subscription_stats {
     int64_t last_error_time;
     char last_error_text[256];
 };
+/* After fork(), in the child: nothing but zeros. */
 STELE_API void stele_subscription_get_stats(stele_subscription *subscription, struct stele_subscription_stats *out);
 
 /* The subscriber's name; valid as long as the subscription. */
@@ -272,7 +276,8 @@ STELE_API stele_status stele_subscriptions_visit(stele_store *store, stele_subsc
  * others that the store knows become detached, and `*detached` (may be NULL) is how many did. A
  * detached one keeps its checkpoint, but is not started again by a program that
  * happens to know it (an old release, say) until stele_subscription_attach() is
- * called. Errors as stele_append().
+ * called. Those that run on this handle stop. A durable route (stele/bus.h) is refused as well when
+ * it is added, but goes on where it runs. Errors as stele_append().
  */
 STELE_API stele_status stele_subscriptions_keep(stele_store *store, const char *const *names, uint64_t *detached,
                                                 stele_error **error);

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "bus/core.h"
+#include "store/subscribed.h"
 
 #include <inttypes.h>
 #include <xxhash.h>
@@ -92,6 +93,9 @@ stele_status stele__place_find_begin(stele_store *store, const struct stele_rout
     *out = begin;
     if (table->delivery != STELE_DURABLE)
         return STELE_OK;
+    status = stele__subscribed_check(store, table->name, error);
+    if (status != STELE_OK)
+        return status;
     status = stele_checkpoint_read(store, table->name, out, &why);
     if (status == STELE_NOT_FOUND) {
         stele_error_free(why);

@@ -18,6 +18,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "store/dead_log.h"
 
 #include <stdio.h>
@@ -134,8 +135,8 @@ static stele_status bury_again(stele_subscription *subscription, const struct st
     poison->status = batch->status;
     snprintf(poison->id, sizeof(poison->id), "%s", id);
     snprintf(poison->type, sizeof(poison->type), "%s", type);
-    snprintf(poison->text, sizeof(poison->text), "%s",
-             batch->why ? stele_error_message(batch->why) : stele_status_text(batch->status));
+    stele__utf8_fit(poison->text, sizeof(poison->text),
+                    batch->why ? stele_error_message(batch->why) : stele_status_text(batch->status));
     stele__subscription_note_error(subscription, batch->status, poison->text, batch->failed_at);
     return bury(subscription, poison, error);
 }
@@ -190,7 +191,8 @@ stele_status stele__parked_replay(stele_subscription *subscription, stele_error 
     status = stele__dead_fold(subscription->store, &parked->yard, &parked->version, error);
     parked->is_behind = status != STELE_OK;
     while (status == STELE_OK && (grave = next_requeued(subscription)) != NULL) {
-        if (stele__tail_is_stopping(&subscription->tail))
+        /* It is to stop, or was paused. */
+        if (atomic_load(&subscription->stop_at) == 0)
             return STELE_OK;
         status = show_again(subscription, grave, error);
         if (status == STELE_OK)

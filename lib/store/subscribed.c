@@ -100,6 +100,10 @@ static bool read_event(const stele_message *event, stele_arena *arena, struct st
         stele_error_free(why);
         return false;
     }
+    /* Nothing else is ever recorded, whatever an imported log may say. */
+    if (out->state != STELE_SUBSCRIPTION_PAUSED && out->state != STELE_SUBSCRIPTION_FAILED &&
+        out->state != STELE_SUBSCRIPTION_DETACHED)
+        out->state = STELE_SUBSCRIPTION_CATCHING_UP;
     out->name = moved.name;
     out->code = moved.code;
     out->text = moved.text;
@@ -181,6 +185,29 @@ stele_status stele__subscribed_read(stele_store *store, const char *name, stele_
 
     *out = (struct stele__subscribed_state){.name = name, .state = STELE_SUBSCRIPTION_CATCHING_UP};
     return fold(store, take_one, &wanted, error);
+}
+
+stele_status stele__subscribed_fail_detached(const char *name, stele_error **error)
+{
+    stele__fail(error, STELE_CONFLICT, "subscription \"%s\" is detached: its code was said to be gone; attach it first",
+                name);
+    stele__error_add(error, "subscription", "%s", name);
+    stele__error_add(error, "state", "detached");
+    return STELE_CONFLICT;
+}
+
+stele_status stele__subscribed_check(stele_store *store, const char *name, stele_error **error)
+{
+    struct stele__subscribed_state state;
+    stele_arena *arena = NULL;
+    stele_status status = stele_arena_new(&arena, error);
+
+    if (status == STELE_OK)
+        status = stele__subscribed_read(store, name, arena, &state, error);
+    if (status == STELE_OK && state.state == STELE_SUBSCRIPTION_DETACHED)
+        status = stele__subscribed_fail_detached(name, error);
+    stele_arena_free(arena);
+    return status;
 }
 
 /* --- All of them -------------------------------------------------------------------------------- */
@@ -387,49 +414,90 @@ static bool is_named(const char *const *names, const char *name)
     return false;
 }
 
-/* The running ones among those that are detached stop; others are not touched. */
-static void stop_running(stele_store *store, const char *const *names)
+/* What runs on this handle is known, whether it has written something yet or not. */
+static bool add_running(stele_store *store, struct gathering *gathering)
 {
+    bool is_whole = true;
+
     pthread_mutex_lock(&store->subscribed.mutex);
-    for (stele_subscription *subscription = store->subscribed.first; subscription; subscription = subscription->next)
-        if (!is_named(names, subscription->subscriber->name))
-            stele__subscription_detach(subscription);
+    for (const stele_subscription *each = store->subscribed.first; each && is_whole; each = each->next)
+        is_whole = find_known(gathering, each->subscriber->name) != NULL;
     pthread_mutex_unlock(&store->subscribed.mutex);
+    return is_whole;
+}
+
+/* The running ones among those that are detached stop; others, and who began meanwhile, are not touched. False if there was
+ * none. */
+static bool stop_running(stele_store *store, const struct gathering *gathering, const char *const *names)
+{
+    bool has_stopped = false;
+
+    pthread_mutex_lock(&store->subscribed.mutex);
+    for (stele_subscription *each = store->subscribed.first; each; each = each->next) {
+        const char *name = each->subscriber->name;
+
+        if (!is_named(names, name) && stele__map_get(&gathering->names, stele__slice(name)))
+            has_stopped = stele__subscription_detach(each) || has_stopped;
+    }
+    pthread_mutex_unlock(&store->subscribed.mutex);
+    return has_stopped;
+}
+
+/* Record that those who are not named are detached. */
+static stele_status write_gone(stele_store *store, const struct gathering *gathering, const char *const *names,
+                               uint64_t *count, stele_error **error)
+{
+    struct stele__subscribed_state *gone;
+
+    *count = 0;
+    if (gathering->sorted.count == 0)
+        return STELE_OK;
+    gone = stele__arena_array(gathering->arena, gathering->sorted.count, sizeof(*gone));
+    if (!gone)
+        return stele__fail_memory(error);
+    for (size_t i = 0; i < gathering->sorted.count; i++) {
+        const struct stele_subscription_record *record =
+            &(*(struct known **)stele__vector_at(&gathering->sorted, i))->record;
+
+        if (record->state != STELE_SUBSCRIPTION_DETACHED && !is_named(names, record->name))
+            gone[(*count)++] =
+                (struct stele__subscribed_state){.name = record->name, .state = STELE_SUBSCRIPTION_DETACHED};
+    }
+    return stele__subscribed_write(store, gone, *count, error);
+}
+
+static stele_status detach_others(stele_store *store, const char *const *names, uint64_t *count, bool *has_stopped,
+                                  stele_error **error)
+{
+    struct gathering gathering;
+    stele_status status = gather(store, &gathering, error);
+
+    if (status == STELE_OK && !add_running(store, &gathering))
+        status = stele__fail_memory(error);
+    if (status == STELE_OK)
+        status = write_gone(store, &gathering, names, count, error);
+    if (status == STELE_OK)
+        *has_stopped = stop_running(store, &gathering, names);
+    finish_gathering(&gathering);
+    return status;
 }
 
 stele_status stele_subscriptions_keep(stele_store *store, const char *const *names, uint64_t *detached,
                                       stele_error **error)
 {
-    struct stele__subscribed_state *gone = NULL;
-    struct gathering gathering;
-    size_t count = 0;
+    uint64_t count = 0, again = 0;
+    bool has_stopped = false;
     stele_status status = stele__store_check_writable(store, error);
 
     if (status == STELE_OK && !names)
         status = stele__fail_argument(error, "names", "is NULL");
-    if (status != STELE_OK)
-        return status;
-    status = gather(store, &gathering, error);
-    if (status == STELE_OK && gathering.sorted.count > 0) {
-        gone = stele__arena_array(gathering.arena, gathering.sorted.count, sizeof(*gone));
-        if (!gone)
-            status = stele__fail_memory(error);
-    }
-    for (size_t i = 0; status == STELE_OK && i < gathering.sorted.count; i++) {
-        const struct stele_subscription_record *record =
-            &(*(struct known **)stele__vector_at(&gathering.sorted, i))->record;
-
-        if (record->state != STELE_SUBSCRIPTION_DETACHED && !is_named(names, record->name))
-            gone[count++] =
-                (struct stele__subscribed_state){.name = record->name, .state = STELE_SUBSCRIPTION_DETACHED};
-    }
     if (status == STELE_OK)
-        status = stele__subscribed_write(store, gone, count, error);
-    if (status == STELE_OK)
-        stop_running(store, names);
+        status = detach_others(store, names, &count, &has_stopped, error);
+    /* One that ran may have recorded another state behind it, before it was stopped. */
+    while (status == STELE_OK && has_stopped)
+        status = detach_others(store, names, &again, &has_stopped, error);
     if (status == STELE_OK && detached)
         *detached = count;
-    finish_gathering(&gathering);
     return status;
 }
 

@@ -22,5 +22,9 @@ stele_status stele__subscribed_write(stele_store *store, const struct stele__sub
 /* The last state recorded of a name; CATCHING_UP if there is none. The texts live in the arena. Errors as stele_read(). */
 stele_status stele__subscribed_read(stele_store *store, const char *name, stele_arena *arena,
                                     struct stele__subscribed_state *out, stele_error **error);
+/* STELE_CONFLICT if it was detached; errors as stele_read(). */
+stele_status stele__subscribed_check(stele_store *store, const char *name, stele_error **error);
+/* That error. */
+stele_status stele__subscribed_fail_detached(const char *name, stele_error **error);
 
 #endif

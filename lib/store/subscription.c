@@ -12,13 +12,13 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
 #include "store/parked.h"
 #include "store/subscribed.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 enum { PAUSE_DEFAULT = 50 };
@@ -114,11 +114,11 @@ static stele_status check_store(const stele_store *store, const stele_runtime *r
 
 /* --- The register of a store ------------------------------------------------------------------- */
 
-static stele_status fail_state(const char *name, const char *state, const char *why, stele_error **error)
+static stele_status fail_running(const char *name, stele_error **error)
 {
-    stele__fail(error, STELE_CONFLICT, "subscription \"%s\" %s", name, why);
+    stele__fail(error, STELE_CONFLICT, "subscription \"%s\" runs already on this handle", name);
     stele__error_add(error, "subscription", "%s", name);
-    stele__error_add(error, "state", "%s", state);
+    stele__error_add(error, "state", "running");
     return STELE_CONFLICT;
 }
 
@@ -136,7 +136,7 @@ static stele_status enlist(stele_subscription *subscription, stele_error **error
         subscribed->first = subscription;
     }
     pthread_mutex_unlock(&subscribed->mutex);
-    return is_running ? fail_state(name, "running", "runs already on this handle", error) : STELE_OK;
+    return is_running ? fail_running(name, error) : STELE_OK;
 }
 
 static void delist(stele_subscription *subscription)
@@ -229,11 +229,7 @@ static stele_status find_state(stele_subscription *subscription, struct stele__s
         stele__subscribed_read(subscription->store, subscription->subscriber->name, arena, state, error);
 
     if (status == STELE_OK && state->state == STELE_SUBSCRIPTION_DETACHED)
-        status = fail_state(subscription->subscriber->name, "detached",
-                            "is detached: its code was said to be gone; attach it first", error);
-    /* Nothing else outlives a process, whatever a log may say. */
-    if (state->state != STELE_SUBSCRIPTION_PAUSED && state->state != STELE_SUBSCRIPTION_FAILED)
-        state->state = STELE_SUBSCRIPTION_CATCHING_UP;
+        status = stele__subscribed_fail_detached(state->name, error);
     return status;
 }
 
@@ -247,19 +243,28 @@ static stele_status find_code(const char *name)
     return name && status <= STELE_LATE ? status : STELE_FAILED;
 }
 
-static void begin_state(stele_subscription *subscription, const struct stele__subscribed_state *state)
+static void take_failure(struct stele_subscription_stats *stats, const struct stele__subscribed_state *state)
 {
-    struct stele_subscription_stats *stats = &subscription->stats;
-
-    stats->position = stats->begin = subscription->rate_position = subscription->position;
-    subscription->rate_since = stele__runtime_monotonic(subscription->runtime);
-    stele__subscription_move(&stats->state, state->state);
-    if (state->state != STELE_SUBSCRIPTION_FAILED)
-        return;
     stats->is_healthy = false;
     stats->last_error = find_code(state->code);
     stats->last_error_position = state->at;
-    snprintf(stats->last_error_text, sizeof(stats->last_error_text), "%s", state->text ? state->text : "");
+    stele__utf8_fit(stats->last_error_text, sizeof(stats->last_error_text), state->text ? state->text : "");
+}
+
+/* False if it was detached since its state was read. */
+static bool begin_state(stele_subscription *subscription, const struct stele__subscribed_state *state)
+{
+    struct stele_subscription_stats *stats = &subscription->stats;
+    bool has_moved;
+
+    pthread_mutex_lock(&subscription->mutex);
+    stats->position = stats->begin = subscription->rate_position = subscription->position;
+    subscription->rate_since = stele__runtime_monotonic(subscription->runtime);
+    has_moved = stele__subscription_move(&stats->state, state->state);
+    if (has_moved && state->state == STELE_SUBSCRIPTION_FAILED)
+        take_failure(stats, state);
+    pthread_mutex_unlock(&subscription->mutex);
+    return has_moved;
 }
 
 static stele_status prepare(stele_subscription *subscription, stele_error **error)
@@ -278,9 +283,9 @@ static stele_status prepare(stele_subscription *subscription, stele_error **erro
         subscription->end =
             subscription->subscriber->until == STELE_UNTIL_HEAD ? stele__tail_head(&subscription->tail) : UINT64_MAX;
         status = stele__subscription_load(subscription, error);
-        if (status == STELE_OK)
-            begin_state(subscription, &state);
-        else
+        if (status == STELE_OK && !begin_state(subscription, &state))
+            status = stele__subscribed_fail_detached(state.name, error);
+        if (status != STELE_OK)
             stele__tail_end(&subscription->tail);
     }
     stele_arena_free(arena);
@@ -328,6 +333,11 @@ void stele_subscription_free(stele_subscription *subscription)
     if (!subscription || stele__store_check(subscription->store, NULL) == STELE_FORKED)
         return;
     store = subscription->store;
+    if (is_inside(subscription)) {
+        STELE__LOG(STELE_LOG_ERROR, "a subscription cannot be freed in one of its own functions: it stays",
+                   {"subscription", subscription->subscriber->name});
+        return;
+    }
     let_go = subscription->let_go;
     context = subscription->context;
     stele__tail_stop(&subscription->tail);
@@ -419,9 +429,14 @@ stele_status stele_subscription_resume(stele_subscription *subscription, stele_e
     return status;
 }
 
-void stele__subscription_detach(stele_subscription *subscription)
+bool stele__subscription_detach(stele_subscription *subscription)
 {
-    move(subscription, STELE_SUBSCRIPTION_DETACHED);
+    bool has_moved;
+
+    pthread_mutex_lock(&subscription->recording);
+    has_moved = move(subscription, STELE_SUBSCRIPTION_DETACHED);
+    pthread_mutex_unlock(&subscription->recording);
+    return has_moved;
 }
 
 void stele__subscription_reload(stele_subscription *subscription)
@@ -568,6 +583,10 @@ static void bring_up_to_date(const stele_subscription *subscription, int64_t now
 void stele_subscription_get_stats(stele_subscription *subscription, struct stele_subscription_stats *out)
 {
     if (!subscription || !out)
+        return;
+    *out = (struct stele_subscription_stats){.state = STELE_SUBSCRIPTION_NEW};
+    /* In a forked child its lock may be held by a thread that is not there. */
+    if (stele__store_check(subscription->store, NULL) == STELE_FORKED)
         return;
     pthread_mutex_lock(&subscription->mutex);
     *out = subscription->stats;

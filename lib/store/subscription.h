@@ -138,8 +138,9 @@ struct stele_subscription {
 
 /* Of the tail. */
 bool stele__subscription_step(struct stele__tail *tail);
-/* Its code is said to be gone: it shows nothing more. Thread-safe; the state is recorded by the caller. */
-void stele__subscription_detach(stele_subscription *subscription);
+/* Its code is said to be gone: it shows nothing more, and records no other state any more. False if that was so.
+ * Thread-safe; the state is recorded by the caller. */
+bool stele__subscription_detach(stele_subscription *subscription);
 
 /* The subscriber, who keeps the position itself, has moved it: it is loaded before the next event, and until then nobody
  * who waits is told of the one that was. Thread-safe. */
@@ -165,7 +166,7 @@ void stele__subscription_leave(const struct stele__subscription_frame *frame);
 
 /* Find where it is, and check that it is within the log. */
 stele_status stele__subscription_load(stele_subscription *subscription, stele_error **error);
-/* Write down where it is: its checkpoint, or, where nothing was shown, the subscriber's own position. */
+/* Write down where it is: its checkpoint, or, where nothing was shown, the subscriber's own position. `error` is not NULL. */
 stele_status stele__subscription_save(stele_subscription *subscription, stele_error **error);
 /* Bring the store's checkpoint of one that keeps its position itself to where it is, for those who look. */
 void stele__subscription_mark(stele_subscription *subscription);

@@ -64,6 +64,13 @@ static void take_texts(struct stele__poison *poison, const stele_message *event)
     snprintf(poison->type, sizeof(poison->type), "%.*s", STELE_SLICE(event->type));
 }
 
+/* Of a function that has left one and says that all is well. */
+static void drop_error(stele_error **why)
+{
+    stele_error_free(*why);
+    *why = NULL;
+}
+
 static bool show(struct stele__batch *batch, const stele_message *event)
 {
     stele_subscription *subscription = batch->subscription;
@@ -75,6 +82,7 @@ static bool show(struct stele__batch *batch, const stele_message *event)
         status = subscriber->begin(subscription->context, &batch->why);
         if (status != STELE_OK)
             return fail(batch, STELE__FAULT_SURROUNDINGS, status, position);
+        drop_error(&batch->why);
         batch->is_begun = true;
     }
     status = subscriber->receive(subscription->context, event, &batch->why);
@@ -84,6 +92,7 @@ static bool show(struct stele__batch *batch, const stele_message *event)
     }
     batch->at = position;
     batch->shown++;
+    drop_error(&batch->why);
     if (event->has_more)
         return true;
     if (--subscription->look_in == 0 && is_time_up(batch)) {

@@ -111,6 +111,7 @@ stele_status stele__subscription_load(stele_subscription *subscription, stele_er
         stele_error_free(why);
         status = begin_anew(subscription, &position, error);
     } else if (status == STELE_OK) {
+        stele_error_free(why);
         subscription->written = position;
     } else if (error) {
         *error = why;
@@ -138,6 +139,8 @@ static stele_status commit_nothing(stele_subscription *subscription, stele_error
 
     if (status != STELE_OK)
         return status;
+    stele_error_free(*error);
+    *error = NULL;
     status = subscriber->commit(subscription->context, subscription->written, subscription->position, error);
     if (status == STELE_OK)
         subscription->written = subscription->position;

@@ -3,7 +3,7 @@
  * what becomes of an event that failed. Pure: no lock, no clock, no memory.
  *
  *                   catching up  live  paused  retrying  parked  failed  finished  detached
- *     new                x               x                          x
+ *     new                x               x                          x                  x
  *     catching up                 x      x         x        x       x        x         x
  *     live               x               x         x        x       x        x         x
  *     paused             x                                                             x
@@ -28,7 +28,7 @@ struct state {
 };
 
 static const struct state states[STATE_COUNT] = {
-    [STELE_SUBSCRIPTION_NEW] = {"new", TO(CATCHING_UP) | TO(PAUSED) | TO(FAILED)},
+    [STELE_SUBSCRIPTION_NEW] = {"new", TO(CATCHING_UP) | TO(PAUSED) | TO(FAILED) | TO(DETACHED)},
     [STELE_SUBSCRIPTION_CATCHING_UP] = {"catching up", TO(LIVE) | TO(PAUSED) | TO(RETRYING) | TO(PARKED) | TO(FAILED) |
                                                            TO(FINISHED) | TO(DETACHED)},
     [STELE_SUBSCRIPTION_LIVE] = {"live", TO(CATCHING_UP) | TO(PAUSED) | TO(RETRYING) | TO(PARKED) | TO(FAILED) |

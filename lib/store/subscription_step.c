@@ -13,7 +13,9 @@
  *
  * One thread at a time: the tail sees to it. What can fail: all of that, memory.
  */
+#include "base/error.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "store/parked.h"
 #include "store/subscribed.h"
 #include "store/subscription.h"
@@ -88,7 +90,7 @@ void stele__subscription_note_error(stele_subscription *subscription, stele_stat
     stats->last_error = status;
     stats->last_error_position = position;
     stats->last_error_time = stele__runtime_now(subscription->runtime);
-    snprintf(stats->last_error_text, sizeof(stats->last_error_text), "%s", text);
+    stele__utf8_fit(stats->last_error_text, sizeof(stats->last_error_text), text);
     pthread_mutex_unlock(&subscription->mutex);
 }
 
@@ -126,12 +128,14 @@ static void end(stele_subscription *subscription, const struct stele__subscribed
 
 static void fail(stele_subscription *subscription, stele_status status, const char *text, uint64_t position)
 {
+    char recorded[sizeof(subscription->stats.last_error_text)];
     const struct stele__subscribed_state state = {.name = subscription->subscriber->name,
                                                   .state = STELE_SUBSCRIPTION_FAILED,
                                                   .code = stele_status_name(status),
-                                                  .text = text,
+                                                  .text = recorded,
                                                   .at = position};
 
+    stele__utf8_fit(recorded, sizeof(recorded), text);
     STELE__LOG(STELE_LOG_ERROR, "a subscription has failed", {"subscription", subscription->subscriber->name},
                {"why", text});
     end(subscription, &state);
@@ -217,6 +221,7 @@ static bool save_due(stele_subscription *subscription, int64_t now)
     status = stele__subscription_save(subscription, &why);
     if (status != STELE_OK)
         return note_unsaved(subscription, now, status, why);
+    stele_error_free(why);
     subscription->save_retry = 0;
     subscription->save_at = now + subscription->save_pause;
     return true;
@@ -368,7 +373,7 @@ static void judge(stele_subscription *subscription, const struct stele__batch *b
     /* Where nothing can be written down, nothing can be left behind. */
     if (poison->verdict.end == STELE__END_PARK && subscription->store->read_only)
         poison->verdict.end = STELE__END_STOP;
-    snprintf(poison->text, sizeof(poison->text), "%s", text_of(batch->status, batch->why));
+    stele__utf8_fit(poison->text, sizeof(poison->text), text_of(batch->status, batch->why));
     stele__subscription_note_error(subscription, batch->status, poison->text, batch->failed_at);
 }
 

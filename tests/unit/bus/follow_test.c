@@ -1,6 +1,8 @@
 /* Routes after the commit: what they are given of the log, and where they go on (C1, C2, C6, V6). */
 #include "tests/unit/bus/log_stage.h"
 
+#include <stele/subscription.h>
+
 #include "tests/unit/sqlite/fixture.h"
 
 static const struct stele_route all_now = {.name = "now", .on = ">", .handle = note, .delivery = STELE_AFTER_COMMIT};
@@ -482,6 +484,38 @@ static void reading_goes_on_after_memory_was_out(void **state)
     stele_store_close(stage.store);
 }
 
+/* --- Detached ------------------------------------------------------------------------------- */
+
+static void C4_a_durable_route_whose_name_was_detached_is_refused(void **state)
+{
+    static const char *const nothing[] = {NULL};
+    struct log_stage stage = {.store = log_stage_store("memory:")};
+    struct notes notes = NOTES;
+    stele_error *error = NULL;
+    uint64_t detached = 0;
+
+    (void)state;
+    log_stage_fill(stage.store, "order.placed", 1, 1);
+    log_stage_begin(&stage, 0);
+    log_stage_route(&stage, &durable, &notes);
+    stele_runtime_run_until_idle(stage.runtime);
+    log_stage_end(&stage);
+    assert_ok(stele_subscriptions_keep(stage.store, nothing, &detached, &error), error);
+    assert_int_equal(detached, 1);
+    log_stage_fill(stage.store, "order.placed", 2, 2);
+    log_stage_begin(&stage, 0);
+    assert_failure(STELE_CONFLICT, stele_bus_add_route(stage.bus, &durable, &notes, NULL, &error), error);
+    assert_string_equal(stele_error_get(error, "state"), "detached");
+    stele_error_free(error);
+    error = NULL;
+    assert_ok(stele_subscription_attach(stage.store, "durable", &error), error);
+    log_stage_route(&stage, &durable, &notes);
+    stele_runtime_run_until_idle(stage.runtime);
+    assert_string_equal(notes.text, "1 2 ");
+    log_stage_end(&stage);
+    stele_store_close(stage.store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -503,6 +537,7 @@ int main(void)
         support_test(a_durable_route_needs_a_store_that_can_be_written),
         support_test(following_survives_a_lack_of_memory),
         support_test(reading_goes_on_after_memory_was_out),
+        support_test(C4_a_durable_route_whose_name_was_detached_is_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

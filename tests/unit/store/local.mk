@@ -12,6 +12,7 @@ test_programs += \
 	tests/unit/store/rules_test \
 	tests/unit/store/subscription_damage_test \
 	tests/unit/store/subscription_failure_test \
+	tests/unit/store/subscription_hostile_test \
 	tests/unit/store/subscription_state_test \
 	tests/unit/store/subscription_record_test \
 	tests/unit/store/subscription_thread_test \
@@ -43,6 +44,8 @@ tests_unit_store_subscription_damage_test_SOURCES = tests/unit/store/subscriptio
 tests_unit_store_subscription_damage_test_LDADD = $(sqlite_test_ldadd)
 tests_unit_store_subscription_failure_test_SOURCES = tests/unit/store/subscription_failure_test.c $(subscription_stage)
 tests_unit_store_subscription_failure_test_LDADD = $(test_ldadd)
+tests_unit_store_subscription_hostile_test_SOURCES = tests/unit/store/subscription_hostile_test.c $(subscription_stage)
+tests_unit_store_subscription_hostile_test_LDADD = $(test_ldadd)
 tests_unit_store_subscription_state_test_SOURCES = tests/unit/store/subscription_state_test.c $(subscription_stage)
 tests_unit_store_subscription_state_test_LDADD = $(test_ldadd)
 tests_unit_store_subscription_record_test_SOURCES = tests/unit/store/subscription_record_test.c $(subscription_stage)

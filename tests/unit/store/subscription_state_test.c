@@ -10,7 +10,7 @@ enum { STATES = STELE_SUBSCRIPTION_DETACHED + 1 };
 /* One letter for each state in its order; '+' where the one of the line may be followed by the one of the column. */
 static const char *const table[STATES] = {
     /* n c l p r k f e d */
-    ".+.+..+..", /* new */
+    ".+.+..+.+", /* new */
     "..+++++++", /* catching up */
     ".+.++++++", /* live */
     ".+......+", /* paused */

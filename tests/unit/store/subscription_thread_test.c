@@ -1,6 +1,8 @@
 /* Subscriptions on real threads: constant appends, other handles, ending in the middle (C1, C6). */
 #include "tests/unit/store/subscription_stage.h"
 
+#include "store/subscription.h"
+
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/wait.h>
@@ -285,15 +287,20 @@ static void in_a_forked_child_it_is_refused_and_freeing_it_does_nothing(void **s
     (void)state;
     begin_threads(&stage, "memory:");
     subscription = begin_counting(&stage, &counting, &counter);
+    pthread_mutex_lock(&subscription->mutex);
     child = fork();
     assert_true(child >= 0);
     if (child == 0) {
-        const bool is_refused = stele_subscription_wait(subscription, 1, 1000, NULL) == STELE_FORKED &&
-                                stele_subscription_pause(subscription, NULL) == STELE_FORKED;
+        struct stele_subscription_stats stats;
+        bool is_refused = stele_subscription_wait(subscription, 1, 1000, NULL) == STELE_FORKED &&
+                          stele_subscription_pause(subscription, NULL) == STELE_FORKED;
 
+        stele_subscription_get_stats(subscription, &stats);
+        is_refused = is_refused && stats.state == STELE_SUBSCRIPTION_NEW;
         stele_subscription_free(subscription);
         _exit(is_refused ? 0 : 1);
     }
+    pthread_mutex_unlock(&subscription->mutex);
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     stele_subscription_free(subscription);
@@ -344,6 +351,97 @@ static void pausing_amid_appends_loses_and_repeats_nothing(void **state)
     end_stage(&stage);
 }
 
+struct storm {
+    struct stage *stage;
+    stele_subscription *subscription;
+};
+
+/* Whatever comes of each call: held, detached, attached. */
+static void *trouble(void *context)
+{
+    static const char *const nothing[] = {NULL};
+    const struct storm *storm = context;
+    struct stele_subscription_stats stats;
+
+    for (int i = 0; i < 20; i++) {
+        stele_subscription_pause(storm->subscription, NULL);
+        stele_subscription_get_stats(storm->subscription, &stats);
+        stele_subscription_resume(storm->subscription, NULL);
+        if (i == 10)
+            stele_subscriptions_keep(storm->stage->store, nothing, NULL, NULL);
+    }
+    return NULL;
+}
+
+static bool take_state(void *context, const struct stele_subscription_record *record)
+{
+    *(enum stele_subscription_state *)context = record->state;
+    return true;
+}
+
+static void C4_detached_amid_a_storm_it_is_so_in_the_store_too(void **state)
+{
+    enum stele_subscription_state recorded = STELE_SUBSCRIPTION_NEW;
+    struct stage stage;
+    struct counter counter = {0};
+    struct stele_subscription_stats stats;
+    struct storm storm = {.stage = &stage};
+    pthread_t threads[8];
+    stele_error *error = NULL;
+
+    (void)state;
+    begin_threads(&stage, "memory:");
+    storm.subscription = begin_counting(&stage, &counting, &counter);
+    for (int i = 0; i < 8; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, trouble, &storm), 0);
+    append_many(stage.store, 50);
+    for (int i = 0; i < 8; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    stele_subscription_get_stats(storm.subscription, &stats);
+    assert_int_equal(stats.state, STELE_SUBSCRIPTION_DETACHED);
+    assert_ok(stele_subscriptions_visit(stage.store, take_state, &recorded, &error), error);
+    assert_int_equal(recorded, STELE_SUBSCRIPTION_DETACHED);
+    stele_subscription_free(storm.subscription);
+    end_stage(&stage);
+}
+
+/* Either it began before, and is stopped, or it is refused. */
+static void *start_it(void *context)
+{
+    struct storm *storm = context;
+    static struct counter unused;
+
+    stele_subscription_start(storm->stage->store, storm->stage->runtime, &counting, &unused, &storm->subscription,
+                             NULL);
+    return NULL;
+}
+
+static void C4_what_starts_while_it_is_detached_does_not_run(void **state)
+{
+    static const char *const nothing[] = {NULL};
+
+    (void)state;
+    for (int i = 0; i < 100; i++) {
+        struct stage stage;
+        struct storm storm = {.stage = &stage};
+        struct stele_subscription_stats stats;
+        pthread_t thread;
+        stele_error *error = NULL;
+
+        begin_threads(&stage, "memory:");
+        assert_ok(stele_checkpoint_write(stage.store, counting.name, STELE_NO_CHECKPOINT, 0, &error), error);
+        assert_int_equal(pthread_create(&thread, NULL, start_it, &storm), 0);
+        assert_ok(stele_subscriptions_keep(stage.store, nothing, NULL, &error), error);
+        assert_int_equal(pthread_join(thread, NULL), 0);
+        if (storm.subscription) {
+            stele_subscription_get_stats(storm.subscription, &stats);
+            assert_int_equal(stats.state, STELE_SUBSCRIPTION_DETACHED);
+        }
+        stele_subscription_free(storm.subscription);
+        end_stage(&stage);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -355,6 +453,8 @@ int main(void)
         support_test(freeing_behind_a_stopped_runtime_waits_for_nothing),
         support_test(in_a_forked_child_it_is_refused_and_freeing_it_does_nothing),
         support_test(pausing_amid_appends_loses_and_repeats_nothing),
+        support_test(C4_detached_amid_a_storm_it_is_so_in_the_store_too),
+        support_test(C4_what_starts_while_it_is_detached_does_not_run),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
