@@ -520,6 +520,8 @@ static stele_status collect(struct set *sets, const struct part *part, stele_con
         set = strcmp(sets[i].key, part->key) == 0 ? &sets[i] : NULL;
     for (size_t i = 0; i < SETS && !set; i++)
         set = sets[i].key[0] == '\0' ? &sets[i] : NULL;
+    if (!set)
+        return stele_context_fail(context, STELE_LIMIT, "too many sets");
     snprintf(set->key, sizeof(set->key), "%s", part->key);
     set->count += !set->has[part->item];
     set->has[part->item] = true;
