@@ -111,6 +111,19 @@ static bool is_called(const struct token *token)
     return true;
 }
 
+/* What the text makes: forged, the row that it is in may say something else. */
+static bool makes(const char *sql, const char *kind)
+{
+    struct token token = next_token(&sql);
+
+    if (!is_word(&token, "create"))
+        return false;
+    token = next_token(&sql);
+    if (is_word(&token, "unique"))
+        token = next_token(&sql);
+    return is_word(&token, kind);
+}
+
 /* Expressions are in brackets within those of the columns; generated columns and CAST have an AS. */
 static const char *fault_of_table(const char *sql)
 {
@@ -173,7 +186,7 @@ const char *stele__sqlite_further_fault(const struct sqlite_object *object, int6
         return "has a name of the store's own";
     if (!is_index && strcmp(object->type, "table") != 0)
         return "is no table";
-    if (root <= 0 || begins_with(object->sql, "CREATE VIRTUAL"))
+    if (root <= 0 || !makes(object->sql, object->type))
         return "is no ordinary table";
     return is_index ? fault_of_index(object->sql) : fault_of_table(object->sql);
 }

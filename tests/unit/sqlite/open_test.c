@@ -283,6 +283,38 @@ static void D9_tables_that_compute_or_have_our_names_are_foreign(void **state)
         assert_change_is_refused(refused[i].sql, refused[i].word);
 }
 
+/* Texts that no statement of SQL leaves in the schema. */
+static void D9_rows_of_the_schema_that_say_one_thing_and_are_another_are_refused(void **state)
+{
+#define FORGED(type_, name_, sql_) \
+    "PRAGMA writable_schema = ON; INSERT INTO sqlite_schema SELECT '" type_ "', '" name_ "', '" name_ \
+    "', rootpage, '" sql_ "' FROM sqlite_schema WHERE name = 'event'"
+    static const char *const forged[] = {
+        FORGED("table", "a", "CREATE/**/VIRTUAL TABLE a USING fts5(x)"),
+        FORGED("table", "a", "CREATE/*a*/ virtual/**/TABLE a USING fts5(x)"),
+        FORGED("table", "a", "CREATE TRIGGER a AFTER INSERT ON stream BEGIN DELETE FROM snapshot; END"),
+        FORGED("table", "a", "CREATE TABLE event(x)"),
+        FORGED("table", "a", "CREATE TABLE a(x, y A/**/S (x))"),
+        FORGED("index", "a", "CREATE TRIGGER a AFTER INSERT ON stream BEGIN DELETE FROM snapshot; END"),
+        FORGED("table", "a", "CREATE VIEW a AS SELECT 1"),
+        FORGED("table", "a", ""),
+    };
+#undef FORGED
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(forged) / sizeof(forged[0]); i++) {
+        stele_store *store = NULL;
+        stele_status status;
+
+        fixture_make(1);
+        assert_int_equal(fixture_sql(forged[i]), SQLITE_OK);
+        status = fixture_try(STELE_OPEN_EXISTING, NULL, &store, NULL);
+        if (status != STELE_FOREIGN && status != STELE_CORRUPT)
+            fail_msg("%s: %s", forged[i], stele_status_name(status));
+        support_temp_dir_remove();
+    }
+}
+
 static void D9_files_of_the_formats_before_have_no_further_tables(void **state)
 {
     static const char *const names[] = {"version-1.db", "version-2.db", "version-3.db"};
@@ -738,6 +770,7 @@ int main(void)
         support_test(D9_anything_added_to_the_schema_is_foreign_and_named),
         support_test(D9_plain_tables_of_views_are_no_strangers),
         support_test(D9_tables_that_compute_or_have_our_names_are_foreign),
+        support_test(D9_rows_of_the_schema_that_say_one_thing_and_are_another_are_refused),
         support_test(D9_files_of_the_formats_before_have_no_further_tables),
         support_test(a_file_of_format_3_is_brought_up_with_its_checkpoint),
         support_test(D9_anything_taken_from_the_schema_is_foreign),
