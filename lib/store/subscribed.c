@@ -93,7 +93,9 @@ static bool read_event(const stele_message *event, stele_arena *arena, struct st
 
     if (!stele_message_is(event, &stele__subscription_moved_type))
         return false;
+    /* No subscription has a name that is none, and none could be recorded as detached. */
     if (stele__subscription_moved_read(event, arena, &moved, &why) != STELE_OK ||
+        stele__name_check(stele__slice(moved.name), "name", STELE_CHECKPOINT_MAX, &why) != STELE_OK ||
         !stele__subscription_find_state(moved.state, &out->state)) {
         STELE__LOG(STELE_LOG_ERROR, "a recorded state of a subscription cannot be read, and is passed over",
                    {"why", why ? stele_error_message(why) : "no such state"});

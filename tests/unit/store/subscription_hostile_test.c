@@ -246,6 +246,36 @@ static void C4_a_recorded_state_that_nobody_records_is_none(void **state)
     assert_forged(STELE_SUBSCRIPTION_PARKED, "catching up OK 4");
 }
 
+static bool count_one(void *context, const struct stele_subscription_record *record)
+{
+    (void)record;
+    ++*(unsigned *)context;
+    return true;
+}
+
+static void C4_a_recorded_name_that_is_none_is_passed_over(void **state)
+{
+    static const char *const nothing[] = {NULL};
+    static char endless[100000];
+    const struct stele__subscribed_state states[] = {{.name = "", .state = STELE_SUBSCRIPTION_FAILED},
+                                                     {.name = "a\x1B[2J", .state = STELE_SUBSCRIPTION_FAILED},
+                                                     {.name = endless, .state = STELE_SUBSCRIPTION_PAUSED}};
+    struct stage stage;
+    stele_error *error = NULL;
+    unsigned count = 0;
+    uint64_t detached = 1;
+
+    (void)state;
+    memset(endless, 'n', sizeof(endless) - 1);
+    begin_stage(&stage, "memory:");
+    assert_ok(stele__subscribed_write(stage.store, states, 3, &error), error);
+    assert_ok(stele_subscriptions_visit(stage.store, count_one, &count, &error), error);
+    assert_int_equal(count, 0);
+    assert_ok(stele_subscriptions_keep(stage.store, nothing, &detached, &error), error);
+    assert_int_equal(detached, 0);
+    end_stage(&stage);
+}
+
 /* --- Keeping --------------------------------------------------------------------------------------------------- */
 
 /* It has written nothing yet that the store could know it by. */
@@ -351,6 +381,7 @@ int main(void)
         support_test(C4_detached_in_its_own_function_it_shows_nothing_more),
         support_test(C4_paused_among_requeued_events_it_stops_behind_the_first),
         support_test(C4_a_recorded_state_that_nobody_records_is_none),
+        support_test(C4_a_recorded_name_that_is_none_is_passed_over),
         support_test(C4_what_runs_is_known_before_it_has_written_anything),
         support_test(what_is_done_without_memory_is_done_later_or_not_at_all),
     };
