@@ -1,9 +1,8 @@
 /*
- * Letters chosen by a query, and what is done with them: in a store, without a
- * bus, and as a part of the same on a bus.
+ * Letters chosen by a query, copied, and what is done with them.
  *
- *     "$dead" ─► yard ─► chosen, copied on a bus ─┬─► shown, each with its message
- *                                                 └─► marked: requeued, or dropped
+ *     yard ─► chosen ─┬─► shown, each with its message
+ *                     └─► marked: requeued, or dropped
  *
  * What can fail: the query, memory, the store.
  */
@@ -14,8 +13,6 @@
 #include "base/log.h"
 
 #include <string.h>
-
-enum { MARKS_AT_ONCE = 256 };
 
 /* --- Choosing ----------------------------------------------------------------------------- */
 
@@ -111,8 +108,7 @@ static stele_message *message_of(stele_store *store, struct stele__chosen *chose
     return message;
 }
 
-/* False if the visitor wants no more. */
-static bool show(stele_store *store, struct stele__chosen *chosen, stele_dead_visit *visit, void *context)
+bool stele__chosen_show(stele_store *store, struct stele__chosen *chosen, stele_dead_visit *visit, void *context)
 {
     stele_message *message = message_of(store, chosen);
     bool wanted;
@@ -128,114 +124,7 @@ void stele__choice_show(struct stele__choice *choice, stele_dead_visit *visit, v
     bool wanted = true;
 
     for (size_t i = 0; i < choice->count && wanted; i++)
-        wanted = show(choice->store, &choice->all[i], visit, context);
-}
-
-/* --- In a store, without a bus ------------------------------------------------------------------ */
-
-/*
- * The letters of a store that a query wants, one after the other, from a yard
- * of its own: nothing is copied, as there may be a great many.
- */
-struct walk {
-    struct stele_dead_query query;
-    struct stele__yard yard;
-    const struct stele__grave *next;
-    uint64_t taken;
-};
-
-/* To be ended also when it fails. */
-static stele_status begin_walk(struct walk *walk, stele_store *store, const struct stele_dead_query *query,
-                               stele_error **error)
-{
-    uint64_t version = 0;
-    stele_status status;
-
-    stele__yard_init(&walk->yard);
-    walk->taken = 0;
-    status = stele__choice_query(query, &walk->query, error);
-    if (status == STELE_OK)
-        status = stele__dead_fold(store, &walk->yard, &version, error);
-    walk->next = walk->yard.first;
-    return status;
-}
-
-/* NULL behind the last one. */
-static const struct stele__grave *walk_on(struct walk *walk)
-{
-    const struct stele__grave *grave = walk->next;
-
-    while (grave && !stele__grave_fits(grave, &walk->query))
-        grave = grave->next;
-    if (!grave || (walk->query.limit && walk->taken == walk->query.limit))
-        return NULL;
-    walk->next = grave->next;
-    walk->taken++;
-    return grave;
-}
-
-static void end_walk(struct walk *walk)
-{
-    stele__yard_fini(&walk->yard);
-}
-
-stele_status stele_dead_list_in(stele_store *store, const struct stele_dead_query *query, stele_dead_visit *visit,
-                                void *context, stele_error **error)
-{
-    const struct stele__grave *grave;
-    struct walk walk;
-    bool wanted = true;
-    stele_status status;
-
-    if (!store || !visit)
-        return stele__fail_argument(error, store ? "visit" : "store", "is NULL");
-    status = begin_walk(&walk, store, query, error);
-    while (status == STELE_OK && wanted && (grave = walk_on(&walk)) != NULL) {
-        struct stele__chosen chosen = {.letter = grave->letter, .version = grave->version};
-
-        wanted = show(store, &chosen, visit, context);
-    }
-    end_walk(&walk);
-    return status;
-}
-
-static stele_status mark_in_store(stele_store *store, const struct stele_dead_query *query, enum stele__dead_mark mark,
-                                  uint64_t *count, stele_error **error)
-{
-    const struct stele__grave *grave = NULL;
-    struct walk walk;
-    uint64_t marked = 0;
-    stele_status status;
-
-    if (!store)
-        return stele__fail_argument(error, "store", "is NULL");
-    status = begin_walk(&walk, store, query, error);
-    do {
-        struct stele__dead_name names[MARKS_AT_ONCE];
-        size_t some = 0, done = 0;
-
-        while (status == STELE_OK && some < MARKS_AT_ONCE && (grave = walk_on(&walk)) != NULL)
-            names[some++] = (struct stele__dead_name){grave->letter.route, grave->letter.id};
-        if (some)
-            status = stele__dead_write_marks(store, mark, names, some, &done, error);
-        marked += done;
-    } while (status == STELE_OK && grave);
-    if (count)
-        *count = marked;
-    end_walk(&walk);
-    return status;
-}
-
-stele_status stele_dead_requeue_in(stele_store *store, const struct stele_dead_query *query, uint64_t *count,
-                                   stele_error **error)
-{
-    return mark_in_store(store, query, STELE__DEAD_REQUEUED, count, error);
-}
-
-stele_status stele_dead_drop_in(stele_store *store, const struct stele_dead_query *query, uint64_t *count,
-                                stele_error **error)
-{
-    return mark_in_store(store, query, STELE__DEAD_DROPPED, count, error);
+        wanted = stele__chosen_show(choice->store, &choice->all[i], visit, context);
 }
 
 /* --- Marking ------------------------------------------------------------------------------- */

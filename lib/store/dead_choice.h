@@ -29,6 +29,8 @@ stele_status stele__choice_take(struct stele__choice *choice, const struct stele
 /* Also of a choice that was not taken. */
 void stele__choice_fini(struct stele__choice *choice);
 
+/* Visit one with its message, which is read from the store if need be; false if the visitor wants no more. */
+bool stele__chosen_show(stele_store *store, struct stele__chosen *chosen, stele_dead_visit *visit, void *context);
 /* Visit each with its message. */
 void stele__choice_show(struct stele__choice *choice, stele_dead_visit *visit, void *context);
 /* Mark those that the store knows; `*count` is how many, on failure too. */

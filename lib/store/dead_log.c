@@ -56,6 +56,7 @@ static stele_status fold_burial(struct stele__yard *yard, const stele_message *e
 {
     struct stele__dead_buried buried;
     struct stele__burial burial;
+    bool is_let_in = true;
     stele_status status = stele__dead_buried_read(event, arena, &buried, error);
 
     if (status != STELE_OK || (yard->only && strcmp(yard->only, buried.route) != 0))
@@ -72,9 +73,14 @@ static stele_status fold_burial(struct stele__yard *yard, const stele_message *e
         .attempts = buried.attempts,
         .position = buried.position,
         .version = buried.position ? 0 : stele_message_version(event),
+        .said_at = stele_message_version(event),
         .time = stele_message_time(event),
     };
-    return stele__yard_bury(yard, &burial) ? STELE_OK : stele__fail_memory(error);
+    if (yard->gate)
+        status = yard->gate(yard->gate_context, &burial, &is_let_in, error);
+    if (status == STELE_OK && is_let_in && !stele__yard_bury(yard, &burial))
+        status = stele__fail_memory(error);
+    return status;
 }
 
 static stele_status fold_requeued(struct stele__yard *yard, const stele_message *event, stele_arena *arena,
@@ -152,9 +158,10 @@ static stele_status fold_next(stele_cursor *cursor, struct stele__yard *yard, ui
     return status;
 }
 
-stele_status stele__dead_fold(stele_store *store, struct stele__yard *yard, uint64_t *version, stele_error **error)
+stele_status stele__dead_fold_until(stele_store *store, struct stele__yard *yard, uint64_t *version, uint64_t until,
+                                    stele_error **error)
 {
-    const struct stele_query query = {.size = sizeof(query), .stream = STREAM, .after = *version};
+    const struct stele_query query = {.size = sizeof(query), .stream = STREAM, .after = *version, .until = until};
     stele_cursor *cursor = NULL;
     stele_arena *arena = NULL;
     stele_status status = stele_read(store, &query, &cursor, error);
@@ -166,6 +173,11 @@ stele_status stele__dead_fold(stele_store *store, struct stele__yard *yard, uint
     stele_arena_free(arena);
     stele_cursor_close(cursor);
     return status == STELE_END ? STELE_OK : status;
+}
+
+stele_status stele__dead_fold(stele_store *store, struct stele__yard *yard, uint64_t *version, stele_error **error)
+{
+    return stele__dead_fold_until(store, yard, version, 0, error);
 }
 
 /* --- Writing ------------------------------------------------------------------------------- */

@@ -18,6 +18,9 @@ struct stele__dead_name {
  * passed over. Errors as stele_read().
  */
 stele_status stele__dead_fold(stele_store *store, struct stele__yard *yard, uint64_t *version, stele_error **error);
+/* The same up to version `until`; 0: to the end. */
+stele_status stele__dead_fold_until(stele_store *store, struct stele__yard *yard, uint64_t *version, uint64_t until,
+                                    stele_error **error);
 
 /* Write that a message was buried; `burial` has route, id, type, code, text, attempts and time. A message that is stored is
  * kept by its position, others as a whole; NULL: it is stored, at `burial->position`. Errors as stele_append(). */

@@ -12,6 +12,8 @@ libstele_core_la_SOURCES += \
 	lib/store/dead_choice.h \
 	lib/store/dead_log.c \
 	lib/store/dead_log.h \
+	lib/store/dead_walk.c \
+	lib/store/dead_walk.h \
 	lib/store/hooks.c \
 	lib/store/hooks.h \
 	lib/store/idle.c \

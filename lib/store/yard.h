@@ -29,9 +29,17 @@ struct stele__grave {
 enum { STELE__LETTER_ID_MAX = STELE_ID_MAX + 12 };
 void stele__letter_id(const stele_message *message, char out[STELE__LETTER_ID_MAX + 1]);
 
+struct stele__burial;
+
+/* Is a burial to be let in? STELE_NO_MEMORY if that cannot be noted. */
+typedef stele_status stele__yard_gate(void *context, const struct stele__burial *burial, bool *is_let_in,
+                                      stele_error **error);
+
 struct stele__yard {
     struct stele__map graves; /* by key */
     const char *only;         /* the route whose letters are kept; NULL: of all */
+    stele__yard_gate *gate;   /* asked for each burial of these that is in the stream; NULL: all are let in */
+    void *gate_context;
     struct stele__grave *first, *last;
     size_t requeued; /* of those in the map */
 };
@@ -42,6 +50,7 @@ struct stele__burial {
     uint64_t attempts;
     uint64_t position;
     uint64_t version;
+    uint64_t said_at; /* version of the burial itself; 0: it is not in the stream */
     int64_t time;
     stele_message *message; /* a reference that the grave takes; NULL: none */
     bool is_local;

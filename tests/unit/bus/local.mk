@@ -36,6 +36,9 @@ test_programs += \
 	tests/unit/bus/follow_thread_test
 tests_unit_bus_dead_store_test_SOURCES = tests/unit/bus/dead_store_test.c
 tests_unit_bus_dead_store_test_LDADD = $(test_ldadd)
+test_programs += tests/unit/bus/dead_walk_test
+tests_unit_bus_dead_walk_test_SOURCES = tests/unit/bus/dead_walk_test.c
+tests_unit_bus_dead_walk_test_LDADD = $(test_ldadd)
 
 # Interceptors and schedules.
 bus_stage = tests/unit/bus/stage.c tests/unit/bus/stage.h
