@@ -17,26 +17,6 @@
 
 enum { CAPACITY_MIN = 256 };
 
-void stele__buffer_init(struct stele__buffer *buffer)
-{
-    memset(buffer, 0, sizeof(*buffer));
-}
-
-void stele__buffer_init_on(struct stele__buffer *buffer, char *memory, size_t size)
-{
-    stele__buffer_init(buffer);
-    buffer->data = memory;
-    buffer->capacity = size;
-    buffer->is_lent = true;
-}
-
-void stele__buffer_fini(struct stele__buffer *buffer)
-{
-    if (!buffer->is_lent)
-        stele__free(buffer->data, buffer->capacity);
-    stele__buffer_init(buffer);
-}
-
 void stele__buffer_reset(struct stele__buffer *buffer)
 {
     buffer->size = 0;
@@ -116,22 +96,13 @@ void stele__buffer_print(struct stele__buffer *buffer, const char *format, ...)
     va_end(arguments);
 }
 
-stele_status stele__buffer_finish(const struct stele__buffer *buffer, const char *what, stele_error **error)
+stele_status stele__buffer_fail(const struct stele__buffer *buffer, const char *what, stele_error **error)
 {
     size_t whole;
 
-    if (!buffer->failed)
-        return STELE_OK;
     if (buffer->failed == STELE_NO_MEMORY)
         return stele__fail_memory(error);
     if (!stele__size_add(buffer->size, buffer->refused, &whole))
         whole = SIZE_MAX;
     return stele__fail_limit(error, what, whole, buffer->limit, "bytes");
-}
-
-struct stele_slice stele__buffer_slice(const struct stele__buffer *buffer)
-{
-    const struct stele_slice slice = {buffer->data ? buffer->data : "", buffer->size};
-
-    return slice;
 }

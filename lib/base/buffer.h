@@ -11,6 +11,8 @@
 
 #include <string.h>
 
+#include "base/memory.h"
+
 struct stele__buffer {
     char *data;
     size_t size;         /* bytes written */
@@ -21,10 +23,21 @@ struct stele__buffer {
     stele_status failed; /* STELE_OK, STELE_NO_MEMORY or STELE_LIMIT */
 };
 
-void stele__buffer_init(struct stele__buffer *buffer);
+static inline void stele__buffer_init(struct stele__buffer *buffer)
+{
+    *buffer = (struct stele__buffer){.data = NULL};
+}
 /* A buffer that writes into `memory` of the caller, who keeps it as long as the buffer, and allocates beyond it. */
-void stele__buffer_init_on(struct stele__buffer *buffer, char *memory, size_t size);
-void stele__buffer_fini(struct stele__buffer *buffer);
+static inline void stele__buffer_init_on(struct stele__buffer *buffer, char *memory, size_t size)
+{
+    *buffer = (struct stele__buffer){.data = memory, .capacity = size, .is_lent = true};
+}
+static inline void stele__buffer_fini(struct stele__buffer *buffer)
+{
+    if (!buffer->is_lent)
+        stele__free(buffer->data, buffer->capacity);
+    stele__buffer_init(buffer);
+}
 /* Forget the content (and the failure), keep the memory. */
 void stele__buffer_reset(struct stele__buffer *buffer);
 
@@ -67,10 +80,22 @@ static inline void stele__buffer_add_byte(struct stele__buffer *buffer, char byt
 
 void stele__buffer_print(struct stele__buffer *buffer, const char *format, ...) STELE_PRINTF(2, 3);
 
+/* The failure of a buffer that failed. */
+stele_status stele__buffer_fail(const struct stele__buffer *buffer, const char *what, stele_error **error);
+
 /* STELE_OK, or the failure with `what` named in the error. */
-stele_status stele__buffer_finish(const struct stele__buffer *buffer, const char *what, stele_error **error);
+static inline stele_status stele__buffer_finish(const struct stele__buffer *buffer, const char *what,
+                                                stele_error **error)
+{
+    return buffer->failed ? stele__buffer_fail(buffer, what, error) : STELE_OK;
+}
 
 /* The content as a slice (data never NULL), valid until the buffer changes. */
-struct stele_slice stele__buffer_slice(const struct stele__buffer *buffer);
+static inline struct stele_slice stele__buffer_slice(const struct stele__buffer *buffer)
+{
+    const struct stele_slice slice = {buffer->data ? buffer->data : "", buffer->size};
+
+    return slice;
+}
 
 #endif

@@ -18,7 +18,7 @@ static void *malloc_resize(void *context, void *memory, size_t old_size, size_t 
 {
     (void)context;
     (void)old_size;
-    return realloc(memory, new_size);
+    return memory ? realloc(memory, new_size) : malloc(new_size);
 }
 
 static void malloc_release(void *context, void *memory, size_t size)

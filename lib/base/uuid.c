@@ -198,35 +198,50 @@ static bool is_hyphen_place(size_t offset)
     return offset == 8 || offset == 13 || offset == 18 || offset == 23;
 }
 
-/*
- * Print four bytes as eight hexadecimal digits, all at once: each nibble to a
- * byte of its own, then up to '0', and those above 9, which 6 more carry into
- * bit 4, on to 'a'.
- */
-static void print_hex(const uint8_t bytes[4], uint8_t digits[8])
-{
-    const uint64_t ones = UINT64_C(0x0101010101010101);
-    uint64_t number = (uint64_t)bytes[0] << 24 | (uint64_t)bytes[1] << 16 | (uint64_t)bytes[2] << 8 | bytes[3];
+/* The digits of each byte. */
+static const char hex_digits[] = "000102030405060708090a0b0c0d0e0f"
+                                 "101112131415161718191a1b1c1d1e1f"
+                                 "202122232425262728292a2b2c2d2e2f"
+                                 "303132333435363738393a3b3c3d3e3f"
+                                 "404142434445464748494a4b4c4d4e4f"
+                                 "505152535455565758595a5b5c5d5e5f"
+                                 "606162636465666768696a6b6c6d6e6f"
+                                 "707172737475767778797a7b7c7d7e7f"
+                                 "808182838485868788898a8b8c8d8e8f"
+                                 "909192939495969798999a9b9c9d9e9f"
+                                 "a0a1a2a3a4a5a6a7a8a9aaabacadaeaf"
+                                 "b0b1b2b3b4b5b6b7b8b9babbbcbdbebf"
+                                 "c0c1c2c3c4c5c6c7c8c9cacbcccdcecf"
+                                 "d0d1d2d3d4d5d6d7d8d9dadbdcdddedf"
+                                 "e0e1e2e3e4e5e6e7e8e9eaebecedeeef"
+                                 "f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff";
 
-    number = (number | number << 16) & UINT64_C(0x0000FFFF0000FFFF);
-    number = (number | number << 8) & UINT64_C(0x00FF00FF00FF00FF);
-    number = (number | number << 4) & ones * 0x0F;
-    number += ones * '0' + ((number + ones * 6) >> 4 & ones) * ('a' - '0' - 10);
-    store_big_endian(number, digits);
+static inline void print_byte(uint8_t byte, char digits[2])
+{
+    memcpy(digits, hex_digits + 2 * (size_t)byte, 2);
 }
 
+/* Written out, as compilers make few moves of that and not of loops. */
 void stele_uuid_print(const struct stele_uuid *uuid, char text[STELE_UUID_TEXT_SIZE])
 {
-    uint8_t digits[2 * sizeof(uuid->bytes)];
+    const uint8_t *const bytes = uuid->bytes;
 
-    for (size_t i = 0; i < sizeof(uuid->bytes); i += 4)
-        print_hex(uuid->bytes + i, digits + 2 * i);
-    memcpy(text, digits, 8);
-    memcpy(text + 9, digits + 8, 4);
-    memcpy(text + 14, digits + 12, 4);
-    memcpy(text + 19, digits + 16, 4);
-    memcpy(text + 24, digits + 20, 4); /* as it was stored: what is read across two stores waits for both */
-    memcpy(text + 28, digits + 24, 8);
+    print_byte(bytes[0], text + 0);
+    print_byte(bytes[1], text + 2);
+    print_byte(bytes[2], text + 4);
+    print_byte(bytes[3], text + 6);
+    print_byte(bytes[4], text + 9);
+    print_byte(bytes[5], text + 11);
+    print_byte(bytes[6], text + 14);
+    print_byte(bytes[7], text + 16);
+    print_byte(bytes[8], text + 19);
+    print_byte(bytes[9], text + 21);
+    print_byte(bytes[10], text + 24);
+    print_byte(bytes[11], text + 26);
+    print_byte(bytes[12], text + 28);
+    print_byte(bytes[13], text + 30);
+    print_byte(bytes[14], text + 32);
+    print_byte(bytes[15], text + 34);
     text[8] = text[13] = text[18] = text[23] = '-';
     text[STELE_UUID_TEXT_SIZE - 1] = '\0';
 }

@@ -115,12 +115,11 @@ static stele_status fail_length(stele_error **error, struct stele_slice name, si
     return STELE_LIMIT;
 }
 
-static stele_status check_text(struct stele_slice name, struct stele_slice value, size_t limit, stele_error **error)
+/* Of a text that is not all printable ASCII. */
+static stele_status check_characters(struct stele_slice name, struct stele_slice value, stele_error **error)
 {
     size_t offset;
 
-    if (value.size > limit)
-        return fail_length(error, name, value.size, limit);
     if (stele__is_string(value, &offset))
         return STELE_OK;
     stele__fail(error, STELE_INVALID,
@@ -128,6 +127,14 @@ static stele_status check_text(struct stele_slice name, struct stele_slice value
                 STELE_SLICE(name), offset);
     add_attribute(error, name);
     return STELE_INVALID;
+}
+
+static inline stele_status check_text(struct stele_slice name, struct stele_slice value, size_t limit,
+                                      stele_error **error)
+{
+    if (value.size > limit)
+        return fail_length(error, name, value.size, limit);
+    return stele__is_printable(value) ? STELE_OK : check_characters(name, value, error);
 }
 
 stele_status stele__attribute_check(enum stele__attribute attribute, struct stele_slice value, stele_error **error)

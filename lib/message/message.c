@@ -31,24 +31,23 @@
 /* --- Sealing ------------------------------------------------------------------------ */
 
 /* Bytes of a slice's copy, its NUL included. */
-static size_t copy_size(struct stele_slice slice)
+static inline size_t copy_size(struct stele_slice slice)
 {
     return slice.data ? slice.size + 1 : 0;
 }
 
-static struct stele_slice put_copy(char **place, struct stele_slice slice)
+/* Copy what a slice shows to `*place`, behind which that is then. */
+static inline void put_copy(char **place, struct stele_slice *slice)
 {
-    struct stele_slice copy = {NULL, 0};
+    char *const copy = *place;
 
-    if (!slice.data)
-        return copy;
-    copy.data = *place;
-    copy.size = slice.size;
-    if (slice.size)
-        memcpy(*place, slice.data, slice.size);
-    (*place)[slice.size] = '\0';
-    *place += slice.size + 1;
-    return copy;
+    if (!slice->data)
+        return;
+    if (slice->size)
+        memcpy(copy, slice->data, slice->size);
+    copy[slice->size] = '\0';
+    slice->data = copy;
+    *place += slice->size + 1;
 }
 
 /* The id's text in the message itself. */
@@ -76,11 +75,15 @@ stele_message *stele__message_seal(const struct stele_message *draft)
     atomic_init(&message->references, 1);
     message->self = message;
     message->allocated = size;
-    message->type = put_copy(&place, draft->type);
-    message->meta = put_copy(&place, draft->meta);
-    message->payload = put_copy(&place, payload);
-    message->stream = put_copy(&place, draft->stream);
-    message->id = draft->id_is_uuid ? put_uuid(message) : put_copy(&place, id);
+    message->payload = payload;
+    put_copy(&place, &message->type);
+    put_copy(&place, &message->meta);
+    put_copy(&place, &message->payload);
+    put_copy(&place, &message->stream);
+    if (draft->id_is_uuid)
+        message->id = put_uuid(message);
+    else
+        put_copy(&place, &message->id);
     return message;
 }
 

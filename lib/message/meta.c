@@ -26,23 +26,38 @@ static const char *const format_names[] = {
 
 /* --- Writing ------------------------------------------------------------------------ */
 
+/* The least of a set of attributes. */
+static inline enum stele__attribute first_of(unsigned set)
+{
+    return (enum stele__attribute)__builtin_ctz(set);
+}
+
+/* Bits of the texts that are there. */
+static inline unsigned given_texts(const struct stele_slice *text)
+{
+    unsigned given = 0;
+
+    for (size_t i = STELE__META_TEXTS; i-- > 0;)
+        given = given << 1 | (text[i].data != NULL);
+    return given;
+}
+
 /* Check the texts that are there; bits of those to be kept, which is all but the default. */
 static stele_status check_texts(const struct stele__attributes *attributes, unsigned *kept, stele_error **error)
 {
     const struct stele_slice *text = attributes->text;
+    const unsigned given = given_texts(text);
 
-    *kept = 0;
-    for (enum stele__attribute i = 0; i < STELE__META_TEXTS; i++) {
+    for (unsigned left = given; left; left &= left - 1) {
+        const enum stele__attribute i = first_of(left);
         stele_status status = STELE_OK;
 
-        if (!text[i].data)
-            continue;
-        *kept |= 1U << i;
         if (!attributes->is_valid[i])
             status = stele__attribute_check(i, text[i], error);
         if (status)
             return status;
     }
+    *kept = given;
     if (text[STELE__SOURCE].data && stele__slice_equal(text[STELE__SOURCE], stele__slice(STELE__SOURCE_DEFAULT)))
         *kept &= ~(1U << STELE__SOURCE);
     return STELE_OK;
@@ -70,10 +85,13 @@ static bool next_inherited(const struct stele__attributes *attributes, struct st
 
 static stele_status count_extensions(const struct stele__attributes *attributes, size_t *count, stele_error **error)
 {
-    struct stele__extension_walk walk = attributes->inherited;
+    struct stele__extension_walk walk;
     struct stele_extension extension;
 
     *count = attributes->extension_count;
+    if (*count == 0 && attributes->inherited.left == 0)
+        return STELE_OK;
+    walk = attributes->inherited;
     while (next_inherited(attributes, &walk, &extension))
         ++*count;
     if (*count > STELE_EXTENSIONS_MAX)
@@ -133,20 +151,15 @@ stele_status stele__attributes_encode(const struct stele__attributes *attributes
     if (pairs == 0)
         return STELE_OK;
     stele__mp_write_map(buffer, pairs);
-    for (enum stele__attribute i = 0; kept >> i; i++) {
-        if (!(kept >> i & 1))
-            continue;
-        stele__mp_write_text(buffer, stele__attribute_name(i));
-        stele__mp_write_text(buffer, attributes->text[i]);
+    for (; kept; kept &= kept - 1) {
+        const enum stele__attribute i = first_of(kept);
+
+        stele__mp_write_pair(buffer, stele__attribute_name(i), attributes->text[i]);
     }
-    if (attributes->kind != STELE_EVENT) {
-        stele__mp_write_text(buffer, stele__attribute_name(STELE__MESSAGEKIND));
-        stele__mp_write_text(buffer, stele__kind_name(attributes->kind));
-    }
-    if (attributes->format != STELE_PAYLOAD_MSGPACK) {
-        stele__mp_write_text(buffer, stele__slice("format"));
-        stele__mp_write_text(buffer, stele__slice(format_names[attributes->format]));
-    }
+    if (attributes->kind != STELE_EVENT)
+        stele__mp_write_pair(buffer, stele__attribute_name(STELE__MESSAGEKIND), stele__kind_name(attributes->kind));
+    if (attributes->format != STELE_PAYLOAD_MSGPACK)
+        stele__mp_write_pair(buffer, stele__slice("format"), stele__slice(format_names[attributes->format]));
     if (extensions > 0)
         write_extensions(buffer, attributes, extensions);
     return stele__buffer_finish(buffer, "the attributes", error);

@@ -128,6 +128,8 @@ void stele__mp_write_int(struct stele__buffer *buffer, int64_t value);
 void stele__mp_write_uint(struct stele__buffer *buffer, uint64_t value);
 void stele__mp_write_double(struct stele__buffer *buffer, double value);
 void stele__mp_write_text(struct stele__buffer *buffer, struct stele_slice text);
+/* A key and its text. */
+void stele__mp_write_pair(struct stele__buffer *buffer, struct stele_slice key, struct stele_slice text);
 void stele__mp_write_bytes(struct stele__buffer *buffer, struct stele_slice bytes);
 void stele__mp_write_list(struct stele__buffer *buffer, uint32_t count);
 void stele__mp_write_map(struct stele__buffer *buffer, uint32_t count);

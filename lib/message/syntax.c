@@ -77,36 +77,44 @@ static bool is_forbidden(const unsigned char *at)
     return at[0] >= 0xF0 && (at[1] & 0x0F) == 0x0F && at[2] == 0xBF && at[3] >= 0xBE;
 }
 
+#define ONES UINT64_C(0x0101010101010101)
+
 /*
- * Only printable ASCII, as most text is: eight bytes at a step. Taking ' ' from
+ * Has a high bit for eight bytes if not all are printable ASCII. Taking ' ' from
  * each byte sets the high bit of those below it, adding 1 that of 0x7F; a byte
  * that borrows or carries has set its own high bit already.
  */
-static bool is_printable(struct stele_slice text)
+static inline uint64_t unprintable_of(const char *at)
 {
-    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t bytes;
+
+    memcpy(&bytes, at, sizeof(bytes));
+    return bytes | (bytes - ONES * ' ') | (bytes + ONES);
+}
+
+/* The last step may look at bytes again. */
+bool stele__is_printable(struct stele_slice text)
+{
     uint64_t other = 0;
     size_t i = 0;
 
-    for (; i + sizeof(uint64_t) <= text.size; i += sizeof(uint64_t)) {
-        uint64_t bytes;
-
-        memcpy(&bytes, text.data + i, sizeof(bytes));
-        other |= bytes | (bytes - ones * ' ') | (bytes + ones);
-    }
+    for (; i + sizeof(uint64_t) <= text.size; i += sizeof(uint64_t))
+        other |= unprintable_of(text.data + i);
+    if (i > 0)
+        return !((other | unprintable_of(text.data + text.size - sizeof(uint64_t))) & ONES << 7);
     for (; i < text.size; i++) {
         const uint64_t byte = (unsigned char)text.data[i];
 
         other |= byte | (byte - ' ') | (byte + 1);
     }
-    return !(other & ones << 7);
+    return !(other & ONES << 7);
 }
 
 bool stele__is_string(struct stele_slice text, size_t *offset)
 {
     const unsigned char *bytes = (const unsigned char *)text.data;
 
-    if (is_printable(text))
+    if (stele__is_printable(text))
         return true;
     if (!stele__utf8_valid(text, offset))
         return false;

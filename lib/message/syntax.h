@@ -8,6 +8,9 @@
  * else *offset is the first bad byte. */
 bool stele__is_string(struct stele_slice text, size_t *offset);
 
+/* Only printable ASCII, as most text is: quicker to tell, and such a text is a String. */
+bool stele__is_printable(struct stele_slice text);
+
 /* RFC 3986: a URI (scheme first; a fragment is allowed), or a URI or relative reference. */
 bool stele__is_uri(struct stele_slice text);
 bool stele__is_uri_reference(struct stele_slice text);

@@ -141,15 +141,11 @@ static struct stele__items optional_item(const struct stele_field *field, const 
     return items;
 }
 
-struct stele__items stele__field_items(const struct stele_field *field, const void *value)
+struct stele__items stele__field_items_shaped(const struct stele_field *field, const void *value)
 {
     const char *slot = (const char *)value + field->offset;
 
-    if (stele__field_is_list(field))
-        return list_items(field, slot);
-    if (field->shape == STELE_SHAPE_OPTIONAL)
-        return optional_item(field, slot);
-    return (struct stele__items){.first = slot, .count = 1, .present = true};
+    return stele__field_is_list(field) ? list_items(field, slot) : optional_item(field, slot);
 }
 
 /* --- Faults ------------------------------------------------------------------ */

@@ -40,7 +40,13 @@ size_t stele__item_size(const struct stele_field *field);
 size_t stele__field_size(const struct stele_field *field);
 
 /* The items of a field of the struct `value`. A list without items but with a count has `first` NULL. */
-struct stele__items stele__field_items(const struct stele_field *field, const void *value);
+struct stele__items stele__field_items_shaped(const struct stele_field *field, const void *value);
+static inline struct stele__items stele__field_items(const struct stele_field *field, const void *value)
+{
+    if (field->shape != STELE_SHAPE_ONE)
+        return stele__field_items_shaped(field, value);
+    return (struct stele__items){.first = (const char *)value + field->offset, .count = 1, .present = true};
+}
 
 /* Set the flag beside an optional number, BOOL, TIME or UUID; others are present by not being NULL. */
 void stele__mark_present(enum stele_kind kind, void *slot);

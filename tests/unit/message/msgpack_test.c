@@ -56,6 +56,32 @@ static void integers_are_read_back_in_the_shortest_form(void **state)
     stele__buffer_fini(&buffer);
 }
 
+/* The heads are those of the specification of MessagePack. */
+static void maps_begin_in_the_shortest_form(void **state)
+{
+    static const struct {
+        uint32_t count;
+        struct stele_slice head;
+    } cases[] = {
+        {0, {"\x80", 1}},
+        {15, {"\x8f", 1}},
+        {16, {"\xde\x00\x10", 3}},
+        {65535, {"\xde\xff\xff", 3}},
+        {65536, {"\xdf\x00\x01\x00\x00", 5}},
+    };
+    struct stele__buffer buffer;
+
+    (void)state;
+    stele__buffer_init(&buffer);
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        stele__buffer_reset(&buffer);
+        stele__mp_write_map(&buffer, cases[i].count);
+        assert_int_equal(cases[i].head.size, buffer.size);
+        assert_memory_equal(cases[i].head.data, buffer.data, buffer.size);
+    }
+    stele__buffer_fini(&buffer);
+}
+
 static void integers_above_int64_are_told_apart(void **state)
 {
     struct stele__mp_token token = only_token(bytes_of("\xcf\x80\0\0\0\0\0\0\0"));
@@ -484,6 +510,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         support_test(integers_are_read_back_in_the_shortest_form),
+        support_test(maps_begin_in_the_shortest_form),
         support_test(integers_above_int64_are_told_apart),
         support_test(wider_forms_than_needed_are_read),
         support_test(reals_of_32_bits_are_read_as_doubles),
