@@ -199,7 +199,14 @@ static int note_table(struct stele__confine *confine, const char *name)
     return SQLITE_OK;
 }
 
-/* Is there "NAME AS (" or "NAME(...) AS (" in the statement? Only a WITH has that. */
+static const char *skip_word(const char *at, const char *end, const char *word)
+{
+    const size_t size = strlen(word);
+
+    return (size_t)(end - at) >= size && strncasecmp(at, word, size) == 0 ? stele__sql_skip(at + size, end) : at;
+}
+
+/* Is there "NAME AS (" or "NAME(...) AS NOT MATERIALIZED (" in the statement? Only a WITH has that. */
 static bool is_in_with(struct stele_slice sql, const char *name)
 {
     const char *end = sql.data + sql.size;
@@ -214,7 +221,8 @@ static bool is_in_with(struct stele_slice sql, const char *name)
         }
         if (end - next < 3 || strncasecmp(next, "AS", 2) != 0)
             continue;
-        next = stele__sql_skip(next + 2, end);
+        next = skip_word(stele__sql_skip(next + 2, end), end, "NOT");
+        next = skip_word(next, end, "MATERIALIZED");
         if (next < end && *next == '(')
             return true;
     }
@@ -230,7 +238,9 @@ static int ask_tables(struct stele__confine *confine, int action, const char *fi
 {
     switch (action) {
     case SQLITE_CREATE_TABLE: return note_table(confine, first);
-    case SQLITE_CREATE_INDEX: confine->does = true; return SQLITE_OK;
+    case SQLITE_CREATE_INDEX:
+        confine->does = true;
+        return strncasecmp(first, "stele_", 6) == 0 ? refuse(confine, first, " cannot be an index's name") : SQLITE_OK;
     case SQLITE_REINDEX: return SQLITE_OK;
     case SQLITE_INSERT:
     case SQLITE_UPDATE: /* which SQLite itself refuses in a text */

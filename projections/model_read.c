@@ -115,6 +115,9 @@ static stele_status add_type(stele_model *model, struct stele_slice name, stele_
             return stele__model_fault(model, STELE_MALFORMED, name.data, error, "type %.*s stands in a section already",
                                       (int)name.size, name.data);
     }
+    if (model->types.count == STELE_MODEL_TYPES_MAX)
+        return stele__model_fault(model, STELE_LIMIT, name.data, error, "a model has at most %d types",
+                                  STELE_MODEL_TYPES_MAX);
     type = stele__vector_add(&model->types);
     if (!type)
         return stele__fail_memory(error);

@@ -23,7 +23,11 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { TICK = 100000, TICKS_MAX = 20000 /* 2,000 million steps of SQLite's machine: minutes */ };
+enum {
+    TICK = 100000,
+    TICKS_MAX = 20000,                 /* 2,000 million steps of SQLite's machine: minutes */
+    VALUE_BYTES_MAX = 32 * 1024 * 1024 /* of a value or a row: one step may make one of a thousand times as much */
+};
 
 /* A type of events, as it is run. */
 struct run_type {
@@ -211,8 +215,8 @@ static stele_status take_pair(struct stele__model_run *run, const struct model_s
     if (slot->token.kind >= STELE__MP_EXT)
         return stele__fail(error, STELE_INVALID, "field %.*s is a list or a map, which has no value here",
                            STELE_SLICE(key));
+    *wanted -= !slot->is_set;
     slot->is_set = true;
-    (*wanted)--;
     return STELE_OK;
 }
 
@@ -303,7 +307,10 @@ static stele_status fail_statement(const struct stele__model_run *run, size_t in
     switch (code & 0xff) {
     case SQLITE_TOOBIG:
         return stele__model_fault(run->model, STELE_LIMIT, statement->sql.data, error,
-                                  "a value is too big for a column, which holds at most %" PRId64, INT64_MAX);
+                                  "a value is too big for a column, which holds at most %" PRId64
+                                  ", and a row at most %d "
+                                  "bytes",
+                                  INT64_MAX, VALUE_BYTES_MAX);
     case SQLITE_INTERRUPT:
         return stele__model_fault(run->model, STELE_LIMIT, statement->sql.data, error,
                                   "the statement does not come to an end");
@@ -313,6 +320,21 @@ static stele_status fail_statement(const struct stele__model_run *run, size_t in
     case SQLITE_RANGE: return stele__model_fault(run->model, STELE_INVALID, statement->sql.data, error, "%s", why);
     default: return stele__views_fail(run->views, NULL, code, "write to the tables", error);
     }
+}
+
+/* The bounds of a step are there only meanwhile: in a store the connection is that of the appends. */
+static int step_bounded(struct stele__model_run *run, sqlite3_stmt *prepared)
+{
+    sqlite3 *db = run->views->connection->db;
+    const int bytes = sqlite3_limit(db, SQLITE_LIMIT_LENGTH, VALUE_BYTES_MAX);
+    int code;
+
+    run->ticks = 0;
+    sqlite3_progress_handler(db, TICK, count_ticks, run);
+    code = sqlite3_step(prepared);
+    sqlite3_progress_handler(db, 0, NULL, NULL);
+    sqlite3_limit(db, SQLITE_LIMIT_LENGTH, bytes);
+    return code;
 }
 
 static stele_status run_statement(struct stele__model_run *run, const struct run_type *type, size_t index,
@@ -330,13 +352,8 @@ static stele_status run_statement(struct stele__model_run *run, const struct run
                                                              type->shape->uuid[parameter->field])
                                                 : bind_envelope(prepared, (int)i + 1, parameter->source, event);
     }
-    if (code == SQLITE_OK) {
-        /* Only meanwhile: in a store the connection is that of the appends. */
-        run->ticks = 0;
-        sqlite3_progress_handler(run->views->connection->db, TICK, count_ticks, run);
-        code = sqlite3_step(prepared);
-        sqlite3_progress_handler(run->views->connection->db, 0, NULL, NULL);
-    }
+    if (code == SQLITE_OK)
+        code = step_bounded(run, prepared);
     if (code != SQLITE_DONE)
         status = fail_statement(run, index, code, error);
     sqlite3_reset(prepared);

@@ -332,6 +332,24 @@ static stele_status look_beside(const char *path, const char *name, const char *
     return status;
 }
 
+stele_status stele__beside_is_of(const char *path, const char *name, uint32_t version, const uint8_t *digest, bool *is,
+                                 stele_error **error)
+{
+    struct stele__mark mark;
+    struct stele_arena arena;
+    stele_status status;
+
+    *is = false;
+    if (!path)
+        return STELE_OK;
+    stele__arena_init(&arena);
+    status = look_beside(path, name, "new", &arena, &mark, error);
+    *is = status == STELE_OK && mark.name && mark.version == version &&
+          memcmp(mark.digest, digest, STELE__DIGEST_SIZE) == 0;
+    stele__arena_fini(&arena);
+    return status;
+}
+
 static bool are_same(const struct stele__mark *left, const struct stele__mark *right)
 {
     return left->name && right->name && left->version == right->version &&

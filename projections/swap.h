@@ -29,8 +29,12 @@ struct stele__beside {
     void *context;
 };
 stele_status stele__beside_open(const struct stele__beside *beside, stele_views **out, stele_error **error);
-/* Is one there, to be continued? */
+/* Is one there, of whatever version? */
 bool stele__beside_exists(const char *path, const char *name);
+/* Is what is there of this version and digest, to be continued? Another one is left to who builds that. Errors as
+ * stele_views_open(). */
+stele_status stele__beside_is_of(const char *path, const char *name, uint32_t version, const uint8_t *digest, bool *is,
+                                 stele_error **error);
 
 /* Remove ".new" if a kill has left it there behind the swap that put it in. Before it is asked for; `present` is in no
  * transaction. */

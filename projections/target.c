@@ -140,6 +140,8 @@ static stele_status check_tables(const struct stele__target *target, stele_views
         stele__error_add(error, "version", "%" PRIu32, mark->version);
         return STELE_INVALID;
     }
+    if (strcmp(mark->tables, target->tables) != 0)
+        return stele__fail(error, STELE_INVALID, "its mark was changed by hand: it speaks of other tables");
     status = target->check(target->context, views, &cause);
     if (status != STELE_INVALID && status != STELE_NOT_FOUND)
         return status == STELE_OK ? STELE_OK : pass_on(status, cause, error);
@@ -193,6 +195,7 @@ stele_status stele__target_open(struct stele__target *target, stele_error **erro
 {
     struct stele__mark mark = {0};
     struct stele_arena arena;
+    bool is_cut_short = false;
     stele_status status = stele__building_init(&target->building, error);
 
     if (status == STELE_OK)
@@ -209,8 +212,10 @@ stele_status stele__target_open(struct stele__target *target, stele_error **erro
     status = stele__beside_tidy(target->present, path_of(target), target->name, error);
     if (status == STELE_OK)
         status = see_present(target, &arena, &mark, error);
-    if (status == STELE_OK && mark.name &&
-        (mark.version != target->version || target->rebuilds || stele__beside_exists(path_of(target), target->name)))
+    if (status == STELE_OK)
+        status =
+            stele__beside_is_of(path_of(target), target->name, target->version, target->digest, &is_cut_short, error);
+    if (status == STELE_OK && mark.name && (mark.version != target->version || target->rebuilds || is_cut_short))
         status = build_beside(target, mark.version, error);
     stele__arena_fini(&arena);
     return status;
@@ -283,6 +288,20 @@ stele_status stele__target_begin(struct stele__target *target, stele_error **err
     return stele_views_begin(stele__target_views(target), error);
 }
 
+/* The batch is committed: what keeps its tables from being put in is no fault of its events, which are not to be parked. */
+static stele_status swap_after_batch(struct stele__target *target, uint64_t position, stele_error **error)
+{
+    stele_error *cause = NULL;
+    const stele_status status = swap_at_goal(target, position, &cause);
+
+    if (status == STELE_OK || stele_status_action(status) != STELE_ACTION_NEVER)
+        return status == STELE_OK ? STELE_OK : pass_on(status, cause, error);
+    stele__fail(error, STELE_CONFLICT, "what was built cannot take its place: %s", stele_error_message(cause));
+    stele__error_add(error, "projection", "%s", target->name);
+    stele_error_free(cause);
+    return STELE_CONFLICT;
+}
+
 stele_status stele__target_commit(struct stele__target *target, uint64_t from, uint64_t to, stele_error **error)
 {
     stele_views *views = stele__target_views(target);
@@ -290,7 +309,7 @@ stele_status stele__target_commit(struct stele__target *target, uint64_t from, u
 
     if (status == STELE_OK)
         status = stele_views_commit(views, error);
-    return status == STELE_OK ? swap_at_goal(target, to, error) : status;
+    return status == STELE_OK ? swap_after_batch(target, to, error) : status;
 }
 
 void stele__target_rollback(struct stele__target *target)

@@ -75,6 +75,7 @@ typedef struct stele_model stele_model;
 
 #define STELE_MODEL_BYTES_MAX (1024 * 1024) /* of a file */
 #define STELE_MODEL_STATEMENTS_MAX 1000
+#define STELE_MODEL_TYPES_MAX 1000
 
 /*
  * Read a model from a file, or from a text (`path` is what errors call it). All

@@ -152,6 +152,37 @@ static void E4_a_new_version_is_built_beside_while_the_old_one_serves(void **sta
     end_stage(&stage);
 }
 
+static void E4_the_old_version_goes_on_while_a_new_one_is_half_built(void **state)
+{
+    struct stele_model_options options = STELE_OPTIONS_INIT(struct stele_model_options);
+    struct stage stage;
+    stele_model *first = read_model(FIRST);
+    stele_model *second = read_model(SECOND);
+    stele_subscription *subscription;
+
+    (void)state;
+    begin_stage(&stage);
+    for (int i = 0; i < 4; i++)
+        pay(&stage, "a", 5);
+    run_once(&stage, first, false);
+    options.batch = 1;
+    subscription = start(&stage, second, &options);
+    stele_runtime_run(stage.runtime, 2);
+    stele_subscription_free(subscription); /* cut short */
+    pay(&stage, "a", 1);
+
+    run_once(&stage, first, false);
+    assert_mark("read.db", "1|6|0");
+    assert_string_equal(balances(), "a=21");
+    assert_string_equal(ask_file("read.db.p.new", "SELECT version FROM stele_projection"), "2");
+    run_once(&stage, second, false);
+    assert_mark("read.db", "2|6|1");
+    assert_string_equal(balances(), "a=42");
+    stele_model_free(first);
+    stele_model_free(second);
+    end_stage(&stage);
+}
+
 static void E4_a_rollback_puts_the_old_version_back_which_goes_on(void **state)
 {
     struct stage stage;
@@ -320,6 +351,8 @@ static void a_read_database_changed_by_hand_is_refused(void **state)
         {"DROP TABLE balance", "changed by hand", STELE_INVALID},
         {"UPDATE stele_projection SET digest = zeroblob(16)", "made from something else", STELE_INVALID},
         {"UPDATE stele_projection SET position = -1", "changed by hand", STELE_CORRUPT},
+        {"UPDATE stele_projection SET tables = ''", "changed by hand", STELE_INVALID},
+        {"UPDATE stele_projection SET tables = 'balance,stele_projection'", "changed by hand", STELE_INVALID},
         {"UPDATE stele_projection SET position = 4", "log ends at 2", STELE_CONFLICT},
         {"DELETE FROM stele_projection", "table balance already", STELE_INVALID},
         {"CREATE TRIGGER g AFTER INSERT ON balance BEGIN DELETE FROM balance; END", "triggers", STELE_FOREIGN},
@@ -341,6 +374,44 @@ static void a_read_database_changed_by_hand_is_refused(void **state)
         end_stage(&stage);
         support_temp_dir_remove();
     }
+}
+
+static void E4_a_table_in_the_way_of_a_new_version_is_told_and_no_event_is_parked_for_it(void **state)
+{
+    struct stele_model_options options = STELE_OPTIONS_INIT(struct stele_model_options);
+    struct stele_subscription_stats stats;
+    struct stage stage;
+    stele_model *first = read_model(FIRST);
+    stele_model *second = read_model("--! projection p 2\nCREATE TABLE extra(x TEXT);\n" BALANCES);
+    stele_error *error = NULL;
+    stele_subscription *subscription;
+
+    (void)state;
+    begin_stage(&stage);
+    pay(&stage, "a", 5);
+    pay(&stage, "b", 6);
+    run_once(&stage, first, false);
+    ask("CREATE TABLE extra(x)");
+    options.until = STELE_UNTIL_HEAD;
+    subscription = start(&stage, second, &options);
+    settle(&stage);
+    stele_runtime_advance(stage.runtime, INT64_C(1000000000) * 600);
+    stele_subscription_get_stats(subscription, &stats);
+    assert_int_equal(stats.state, STELE_SUBSCRIPTION_FAILED);
+    assert_int_equal(stats.parked, 0);
+    assert_non_null(strstr(stats.last_error_text, "table extra: is there"));
+    assert_mark("read.db", "1|3|0");
+    stele_subscription_free(subscription);
+    ask("DROP TABLE extra");
+    subscription = start(&stage, second, &options);
+    assert_ok(stele_subscription_resume(subscription, &error), error);
+    settle(&stage);
+    stele_subscription_free(subscription);
+    assert_mark("read.db", "2|4|1"); /* the failure is in the log */
+    assert_string_equal(balances(), "a=5 b=6");
+    stele_model_free(second);
+    stele_model_free(first);
+    end_stage(&stage);
 }
 
 static void a_file_that_is_none_of_ours_is_left_alone(void **state)
@@ -498,6 +569,7 @@ int main(void)
         support_test(a_model_that_runs_follows_live),
         support_test(E4_what_grew_with_a_random_log_equals_what_is_rebuilt),
         support_test(E4_a_new_version_is_built_beside_while_the_old_one_serves),
+        support_test(E4_the_old_version_goes_on_while_a_new_one_is_half_built),
         support_test(E4_a_rollback_puts_the_old_version_back_which_goes_on),
         support_test(a_rollback_stops_the_program_that_runs_the_present_version),
         support_test(the_same_version_with_another_text_is_refused_unless_it_is_to_be_rebuilt),
@@ -506,6 +578,7 @@ int main(void)
         support_test(C4_an_event_that_fails_is_skipped),
         support_test(C4_an_event_that_fails_stops_the_model_in_front_of_it),
         support_test(a_read_database_changed_by_hand_is_refused),
+        support_test(E4_a_table_in_the_way_of_a_new_version_is_told_and_no_event_is_parked_for_it),
         support_test(a_file_that_is_none_of_ours_is_left_alone),
         support_test(a_table_changed_while_the_model_runs_stops_it_with_nothing_lost),
         support_test(C2_of_two_that_build_the_same_one_fails_and_nothing_is_doubled),

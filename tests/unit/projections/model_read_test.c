@@ -102,6 +102,8 @@ static void what_is_the_same_on_any_day_is_allowed(void **state)
         "max(1, 2, :n) + coalesce(:n, 0)",
         "(SELECT count(*) + sum(n) OVER () FROM t)",
         "CASE WHEN :x LIKE 'a%' THEN upper(:x) ELSE substr(:x, 2) END",
+        "(WITH c AS MATERIALIZED (SELECT n FROM t) SELECT count(*) FROM c)",
+        "(WITH c(x) AS NOT /* yet */ MATERIALIZED (SELECT n FROM t) SELECT count(*) FROM c)",
     };
 
     (void)state;
@@ -251,6 +253,7 @@ static void tables_are_made_by_create_table_and_create_index_alone(void **state)
         {"CREATE TABLE u(x CHECK(x > random()))", "random()"},
         {"CREATE TABLE u(x, y AS (random()))", "random()"},
         {"CREATE INDEX j ON t(random())", "random()"},
+        {"CREATE INDEX stele_view ON t(a)", "cannot be an index's name"},
         {"CREATE TRIGGER g AFTER INSERT ON t BEGIN DELETE FROM t; END", "nothing else"},
         {"CREATE VIEW v AS SELECT 1", "nothing else"},
         {"CREATE VIRTUAL TABLE v USING fts5(x)", "nothing else"},
@@ -324,6 +327,19 @@ static void assert_limit(char *text, bool fits)
     free(text);
 }
 
+/* A model with a section for `count` types. */
+static char *many_types(int count)
+{
+    const size_t size = sizeof(HEAD TABLE) + 64 + (size_t)count * 8;
+    char *text = malloc(size);
+    size_t at = (size_t)snprintf(text, size, "%s%s--! on", HEAD, TABLE);
+
+    for (int i = 0; i < count; i++)
+        at += (size_t)snprintf(text + at, size - at, " t%d", i);
+    snprintf(text + at, size - at, "\nDELETE FROM t");
+    return text;
+}
+
 static void the_limits_are_kept(void **state)
 {
     char *long_one = malloc(MODEL_SQL_MAX + 100);
@@ -334,6 +350,8 @@ static void the_limits_are_kept(void **state)
     assert_limit(many(STELE_MODEL_STATEMENTS_MAX, "DELETE FROM t;\n", ""), false);
     assert_limit(many(STELE_MODEL_BYTES_MAX - sizeof(HEAD TABLE ON "DELETE FROM t") + 1, " ", "DELETE FROM t"), true);
     assert_limit(many(STELE_MODEL_BYTES_MAX - sizeof(HEAD TABLE ON "DELETE FROM t") + 2, " ", "DELETE FROM t"), false);
+    assert_limit(many_types(STELE_MODEL_TYPES_MAX), true);
+    assert_limit(many_types(STELE_MODEL_TYPES_MAX + 1), false);
     memset(long_one, 'x', MODEL_SQL_MAX + 99);
     memcpy(long_one, "DELETE FROM t WHERE a = '", fixed - 1);
     memcpy(long_one + MODEL_SQL_MAX - 1, "'", 2);

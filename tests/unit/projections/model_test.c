@@ -211,6 +211,18 @@ static void a_natural_number_beyond_INTEGER_is_a_failure(void **state)
     assert_non_null(strstr(stats.last_error_text, "m.sql:4: "));
 }
 
+static void a_value_that_grows_beyond_all_bounds_is_a_failure(void **state)
+{
+    const struct paid payload = {.account = "a", .amount = 100 * 1000 * 1000};
+    const struct stele_subscription_stats stats =
+        fail_on(HEAD "CREATE TABLE t(a);\n--! on paid\nINSERT INTO t VALUES(hex(zeroblob(:amount)))", &payload);
+
+    (void)state;
+    assert_int_equal(stats.state, STELE_SUBSCRIPTION_FAILED);
+    assert_int_equal(stats.last_error, STELE_LIMIT);
+    assert_non_null(strstr(stats.last_error_text, "m.sql:4: a value is too big"));
+}
+
 static void the_present_moment_as_a_value_of_an_event_is_a_failure(void **state)
 {
     const struct paid payload = {.account = "now"};
@@ -295,6 +307,7 @@ int main(void)
         support_test(the_envelope_comes_by_its_names),
         support_test(a_raw_payload_is_read_as_it_is),
         support_test(a_natural_number_beyond_INTEGER_is_a_failure),
+        support_test(a_value_that_grows_beyond_all_bounds_is_a_failure),
         support_test(the_present_moment_as_a_value_of_an_event_is_a_failure),
         support_test(a_section_that_fails_has_no_effect_at_all),
         support_test(applying_survives_every_failed_allocation),
