@@ -3,8 +3,8 @@
  *
  *     FILE.sql, DB ─► checked ─► a subscription ─► progress, until the head, a signal, or a failure ─► what was done
  *
- * A signal ends the program behind the batch that is under way: the next run
- * goes on from there. Events that were parked or skipped make the status 3.
+ * A signal ends the program behind the batch that is under way, a second one at
+ * once: in either case the next run goes on from there. Events that were parked or skipped make the status 3.
  */
 #include <inttypes.h>
 #include <signal.h>
@@ -246,7 +246,7 @@ static void warn(void *context, const char *text)
 
 static int project(struct projecting *projecting)
 {
-    const struct sigaction action = {.sa_handler = ask_to_stop};
+    const struct sigaction action = {.sa_handler = ask_to_stop, .sa_flags = (int)SA_RESETHAND};
     stele_model *model = NULL;
     stele_runtime *runtime = NULL;
     stele_error *error = NULL;
