@@ -147,6 +147,31 @@ a_signal_ends_a_model_that_follows() {
     grep -q "balances version 1: $((events + 1)) events" followed || fault "it said: $(cat followed)"
 }
 
+# The statement would take minutes: the first signal waits for its batch, the second one does not.
+a_second_signal_ends_it_at_once() {
+    cp log.db own.db
+    printf '%s\n' '--! projection slow 1' 'CREATE TABLE t(a);' '--! on paid' \
+        'INSERT INTO t WITH a(x) AS (VALUES(1),(2),(3),(4),(5),(6),(7),(8),(9),(10)), b AS (SELECT 1 FROM a, a, a, a)' \
+        'SELECT count(*) FROM b, b, b, b WHERE :amount >= 0;' >slow.sql
+    "$stele" project own.db slow.sql --into slow.db --quiet >said 2>&1 &
+    slow=$!
+    tries=0
+    while [ ! -e slow.db ] && [ $tries -lt 300 ]; do
+        sleep 0.1
+        tries=$((tries + 1))
+    done
+    tries=0
+    while kill -TERM $slow 2>/dev/null && [ $tries -lt 50 ]; do
+        sleep 0.1
+        tries=$((tries + 1))
+    done
+    [ $tries -lt 50 ] || fault "it goes on"
+    kill -9 $slow 2>/dev/null
+    wait $slow
+    is 143 $?
+    is 0 "$(ask slow.db 'SELECT position FROM stele_projection')"
+}
+
 two_at_once_double_nothing() {
     cp log.db own.db
     "$stele" project own.db balances.sql --into both.db --batch 20 --quiet 2>first &
@@ -241,6 +266,7 @@ check a_model_is_rebuilt_and_rolled_back
 check a_model_that_is_killed_at_any_time_has_each_event_once
 check a_rebuild_that_is_killed_leaves_one_version_whole
 check a_signal_ends_a_model_that_follows
+check a_second_signal_ends_it_at_once
 check two_at_once_double_nothing
 check an_event_that_fails_is_met_by_policy
 check every_mistake_is_told_with_its_place
