@@ -116,7 +116,9 @@ struct stele_model_options {
  * tables and its position are kept; made if it is not there. It goes on where it
  * stopped. Where another version of it is there, or `rebuild` says so, it is built beside, in
  * "PATH.NAME.new", the old one serves until the new one has come to the head of the log, and they are
- * swapped in one transaction; a build that was cut short is continued, or begun anew if the file has changed.
+ * swapped in one transaction; a build that was cut short is continued by the version that it is of, or begun anew if
+ * the file has changed, while the version that is there goes on. A table in the way of the new one fails the
+ * subscription (STELE_CONFLICT) when it is complete, with no event parked for it.
  * Model, store and runtime must outlive the subscription.
  *
  * STELE_INVALID if tables of its names are there and are none of its own, were changed by hand so

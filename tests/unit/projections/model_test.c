@@ -1,6 +1,8 @@
 /* Models against the types of a store, and what their statements are given of an event. */
 #include "tests/unit/projections/model_stage.h"
 
+#include <stele/upcast.h>
+
 #include "projections/model_run.h"
 
 #define HEAD "--! projection p 1\n"
@@ -115,6 +117,56 @@ static void every_kind_comes_as_its_own_value_and_absent_as_NULL(void **state)
     assert_string_equal(ask("SELECT all_kinds FROM t ORDER BY position DESC LIMIT 1"),
                         "a\xc3\xa9 -9223372036854775808 '' -0.5 1 '01234567-89ab-cdef-0123-456789abcdef' X'00FF' -7 "
                         "9223372036854775807");
+    stele_model_free(model);
+    end_stage(&stage);
+}
+
+/* What one payment in parts was once. */
+#define BULK(FIELD, T) FIELD(T, INT64, parts)
+STELE_DECLARE(bulk, BULK);
+STELE_DEFINE_EVENT(bulk, "bulk", 1, BULK);
+
+static stele_status spread(const struct bulk *old, stele_upcast *upcast)
+{
+    stele_status status = STELE_OK;
+
+    for (int64_t i = 0; i < old->parts && status == STELE_OK; i++)
+        status = STELE_UPCAST_TO(upcast, paid, .account = "a", .amount = 10 + i);
+    return status;
+}
+STELE_DEFINE_UPCAST(spread, bulk)
+
+static void E2_an_event_that_was_split_comes_in_parts(void **state)
+{
+    static const struct stele_upcaster upcasters[] = {{.from = "bulk",
+                                                       .from_version = 1,
+                                                       .to = "paid",
+                                                       .to_version = 1,
+                                                       .up = spread_up,
+                                                       .old_type = &bulk_type,
+                                                       .new_type = &paid_type}};
+    struct stele_store_options options = STELE_OPTIONS_INIT(struct stele_store_options);
+    struct stage stage;
+    const struct bulk bulk = {.parts = 3};
+    stele_message *event = NULL;
+    stele_error *error = NULL;
+    stele_model *model = read_model(HEAD "CREATE TABLE t(position, part, amount, PRIMARY KEY(position, part));\n"
+                                         "--! on paid\nINSERT INTO t VALUES(:position, :part, :amount)");
+
+    (void)state;
+    support_temp_dir();
+    options.upcasters = upcasters;
+    options.upcaster_count = 1;
+    assert_ok(stele_runtime_simulated(7, &stage.runtime, &error), error);
+    options.clock = stele_runtime_clock(stage.runtime);
+    assert_ok(stele_store_open("memory:", &options, &stage.store, &error), error);
+    pay(&stage, "b", 5);
+    assert_ok(bulk_message(&bulk, NULL, &event, &error), error);
+    append_message(&stage, event);
+    run_once(&stage, model, false);
+    assert_string_equal(
+        ask("SELECT group_concat(position || '.' || part || '=' || amount, ' ') FROM (SELECT * FROM t ORDER BY 1, 2)"),
+        "1.0=5 2.0=10 2.1=11 2.2=12");
     stele_model_free(model);
     end_stage(&stage);
 }
@@ -304,6 +356,7 @@ int main(void)
         support_test(a_column_that_cannot_take_the_kind_is_told_with_the_line_of_the_parameter),
         support_test(a_type_that_is_not_registered_is_a_warning),
         support_test(every_kind_comes_as_its_own_value_and_absent_as_NULL),
+        support_test(E2_an_event_that_was_split_comes_in_parts),
         support_test(the_envelope_comes_by_its_names),
         support_test(a_raw_payload_is_read_as_it_is),
         support_test(a_natural_number_beyond_INTEGER_is_a_failure),
