@@ -481,7 +481,9 @@ typedef uint64_t stele_schedule_id;
 
 /*
  * Publish a message at a wall-clock time (at once if it is over), or again and
- * again, first after one interval: each time with a new id and time. In memory:
+ * again, first after one interval: each time with a new id and time. A time is
+ * never kept early; a clock that is set ahead meanwhile is noticed when the wait
+ * that was left at the call is over. In memory:
  * a schedule ends with its bus. A publish that fails is logged, counted
  * (`unscheduled` of stele_bus_get_stats()), and the schedule goes on.
  * STELE_INVALID for an interval below 1 ms; STELE_SHUTDOWN; STELE_NO_MEMORY. `id`
