@@ -388,7 +388,7 @@ struct stele_failure {
 
 enum { STELE_FAILURES_MAX = 16 };
 
-/* What became of a unit of work. Zero it before, free it after with stele_outcome_fini(). */
+/* What became of a unit of work. Zero it before, free it after with stele_unit_outcome_fini(). */
 struct stele_unit_outcome {
     uint64_t messages;   /* published in it, the first included */
     uint64_t deliveries; /* of a message to a route, each once, however often its handler is called */
@@ -481,11 +481,12 @@ typedef uint64_t stele_schedule_id;
 
 /*
  * Publish a message at a wall-clock time (at once if it is over), or again and
- * again, first after one interval: each time with a new id and time. In memory:
- * a schedule ends with its bus. A publish that fails is logged, counted
- * (`unscheduled` of stele_bus_get_stats()), and the schedule goes on.
- * STELE_INVALID for an interval below 1 ms; STELE_SHUTDOWN; STELE_NO_MEMORY. `id`
- * may be NULL.
+ * again, first after one interval: each time with a new id and time. A time is
+ * never kept early; a clock that is set ahead meanwhile is noticed when the wait
+ * that was left at the call is over. In memory: a schedule ends with its bus. A
+ * publish that fails is logged, counted (`unscheduled` of
+ * stele_bus_get_stats()), and the schedule goes on. STELE_INVALID for an interval
+ * below 1 ms or above 73 years; STELE_SHUTDOWN; STELE_NO_MEMORY. `id` may be NULL.
  */
 STELE_API stele_status stele_schedule_at(stele_bus *bus, int64_t time, const stele_message *message,
                                          stele_schedule_id *id, stele_error **error);

@@ -94,6 +94,9 @@ static bool check_pattern(struct check *check, const char *kind, const char *nam
     stele_error *error = NULL;
     const stele_status status = stele__pattern_check(stele__slice(on), &error);
 
+    /* Offsets count from the beginning of the name that it became. */
+    if (status != STELE_OK && kind)
+        stele__error_prefix(&error, "%s", on);
     tell_error(check, kind, name, status, error);
     return status == STELE_OK;
 }

@@ -195,11 +195,6 @@ struct stele__follower *stele__bus_follower(stele_bus *bus)
     return atomic_load(&bus->follower);
 }
 
-stele_store *stele__bus_store(stele_bus *bus)
-{
-    return atomic_load(&bus->follower) ? bus->store : NULL;
-}
-
 int64_t stele__bus_now(const stele_bus *bus)
 {
     return stele__runtime_now(bus->runtime);

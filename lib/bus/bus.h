@@ -45,7 +45,6 @@ stele_status stele__route_deliver(struct stele__route *route, const stele_messag
 struct stele__observers *stele__bus_observers(stele_bus *bus);
 struct stele__graves *stele__bus_graves(stele_bus *bus);
 struct stele__follower *stele__bus_follower(stele_bus *bus); /* NULL without a store */
-stele_store *stele__bus_store(stele_bus *bus);               /* NULL without one */
 int64_t stele__bus_now(const stele_bus *bus);                /* wall clock of its runtime */
 struct stele__schedules *stele__bus_schedules(stele_bus *bus);
 struct stele__memo_names *stele__bus_memo_names(stele_bus *bus);

@@ -207,16 +207,17 @@ static void malformed_names_and_patterns_are_told(void **state)
         .name = "order", .accepts = only_placed, .interceptors = interceptors, .routes = routes, .route_count = 4};
     const struct stele_module *const parts[] = {&order, NULL};
     const struct stele_module wild = {.name = "a.*", .modules = parts};
-    assert_refused(&wild, "9 problems:\n"
-                          "module order, interceptor without a name: name: must not be empty\n"
-                          "module order, interceptor without a name: pattern: '>' before the end at offset 8\n"
-                          "module order, interceptor without a name: it has no kind\n"
-                          "module order, route order.gap: pattern: empty level at offset 8\n"
-                          "module order, route without a name: name: must not be empty\n"
-                          "module order, route order.both: it has both `on` and `type`\n"
-                          "module order, route order.both: it has no handler\n"
-                          "module order, route order.neither: it has neither `on` nor `type`\n"
-                          "module a.*: a namespace has no wildcards");
+    assert_refused(&wild,
+                   "9 problems:\n"
+                   "module order, interceptor without a name: name: must not be empty\n"
+                   "module order, interceptor without a name: order.a.>.b: pattern: '>' before the end at offset 8\n"
+                   "module order, interceptor without a name: it has no kind\n"
+                   "module order, route order.gap: order.a..b: pattern: empty level at offset 8\n"
+                   "module order, route without a name: name: must not be empty\n"
+                   "module order, route order.both: it has both `on` and `type`\n"
+                   "module order, route order.both: it has no handler\n"
+                   "module order, route order.neither: it has neither `on` nor `type`\n"
+                   "module a.*: a namespace has no wildcards");
 }
 
 static void assert_namespace_refused(const char *name, const char *problem)
