@@ -319,6 +319,40 @@ static void KHO05_three_hops_carry_trace_correlation_user_and_extras(void **stat
     stele_message_unref(message);
 }
 
+static void KHO05_as_many_extras_as_a_message_may_have_are_carried(void **state)
+{
+    static const struct stele_route one = {.name = "one", .on = "note.taken", .handle = pass_on};
+    static const struct stele_route two = {.name = "two", .on = "hop.two", .handle = take};
+    struct stele_extension extensions[32];
+    char name[16];
+    const struct stele_message_options options = {
+        .size = sizeof(options), .extensions = extensions, .extension_count = 32};
+    const struct note payload = {.text = "t", .number = 1};
+    struct stele_extension extension;
+    stele_message *message = NULL;
+    stele_error *error = NULL;
+
+    (void)state;
+    for (int i = 0; i < 32; i++) {
+        extensions[i] = (struct stele_extension){.kind = STELE_EXTENSION_INTEGER, .integer = i};
+        snprintf(extensions[i].name, sizeof(extensions[i].name), "x%d", i);
+    }
+    assert_ok(note_message(&payload, &options, &message, &error), error);
+    fixture_add_as(&one, "hop.two");
+    fixture_add(&two, NULL);
+    assert_ok(deliver(message, &error), error);
+    assert_non_null(seen);
+    for (int i = 0; i < 32; i++) {
+        assert_true(stele_message_extension(seen, (size_t)i, &extension));
+        snprintf(name, sizeof(name), "x%d", i);
+        assert_string_equal(extension.name, name);
+        assert_int_equal(extension.integer, i);
+    }
+    stele_message_unref(seen);
+    seen = NULL;
+    stele_message_unref(message);
+}
+
 static stele_status set_tenant(void *resource, const stele_message *message, stele_context *context)
 {
     const struct stele_extension tenant = {.name = "tenant", .kind = STELE_EXTENSION_INTEGER, .integer = 8};
@@ -464,6 +498,7 @@ int main(void)
         fixture_test(emissions_are_bounded),
         fixture_test(KHO02_a_payload_that_does_not_decode_fails_without_the_body),
         fixture_test(KHO05_three_hops_carry_trace_correlation_user_and_extras),
+        fixture_test(KHO05_as_many_extras_as_a_message_may_have_are_carried),
         fixture_test(KHO05_what_one_branch_sets_the_other_does_not_see),
         fixture_test(KHO06_a_failure_is_one_event_with_code_text_route_and_extras),
         fixture_test(KHO08_error_events_that_fail_are_bounded),
