@@ -105,6 +105,8 @@ static int open_database(struct sqlite_connection *connection, const struct sqli
     sqlite3_extended_result_codes(connection->db, 1);
     code = make_defensive(connection->db);
     if (code == SQLITE_OK)
+        code = stele__sqlite_add_visit(connection->db);
+    if (code == SQLITE_OK)
         code = sqlite3_busy_handler(connection->db, wait_for_lock, connection);
     if (code == SQLITE_OK)
         code = sqlite3_db_config(connection->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, (int *)NULL);

@@ -10,8 +10,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* Columns of the statements that select an event. */
-enum { POSITION, VERSION, TYPE, TIME, ID, META, DATA, CHECKSUM, STREAM };
+/* Columns of the statements that select an event; those on one stream do not tell it. */
+enum { POSITION, VERSION, TYPE, TIME, ID, META, DATA, CHECKSUM, STREAM, COLUMNS };
 
 /* SQLite gives no address for an empty one. */
 struct stele_slice stele__sqlite_blob(sqlite3_stmt *row, int column)
@@ -25,28 +25,39 @@ struct stele_slice stele__sqlite_blob(sqlite3_stmt *row, int column)
     return slice;
 }
 
-void stele__sqlite_event_numbers(sqlite3_stmt *row, int64_t stream, struct sqlite_event_row *out)
+static struct stele_slice bytes_of(sqlite3_value *value)
 {
-    out->position = sqlite3_column_int64(row, POSITION);
-    out->stream = stream ? stream : sqlite3_column_int64(row, STREAM);
-    out->version = sqlite3_column_int64(row, VERSION);
-    out->type = sqlite3_column_int64(row, TYPE);
-    out->time = sqlite3_column_int64(row, TIME);
+    struct stele_slice slice = {sqlite3_value_blob(value), 0};
+
+    if (slice.data)
+        slice.size = (size_t)sqlite3_value_bytes(value);
+    else if (sqlite3_value_type(value) != SQLITE_NULL)
+        slice.data = "";
+    return slice;
 }
 
-static void read_bytes(sqlite3_stmt *row, struct sqlite_event_row *out)
+void stele__sqlite_event_numbers(sqlite3_value **row, struct sqlite_event_row *out)
 {
-    out->id_is_text = sqlite3_column_type(row, ID) == SQLITE_TEXT;
+    out->position = sqlite3_value_int64(row[POSITION]);
+    out->stream = sqlite3_value_int64(row[STREAM]);
+    out->version = sqlite3_value_int64(row[VERSION]);
+    out->type = sqlite3_value_int64(row[TYPE]);
+    out->time = sqlite3_value_int64(row[TIME]);
+}
+
+static void read_bytes(sqlite3_value **row, struct sqlite_event_row *out)
+{
+    out->id_is_text = sqlite3_value_type(row[ID]) == SQLITE_TEXT;
     if (out->id_is_text) {
-        out->id.data = (const char *)sqlite3_column_text(row, ID);
-        out->id.size = (size_t)sqlite3_column_bytes(row, ID);
+        out->id.data = (const char *)sqlite3_value_text(row[ID]);
+        out->id.size = (size_t)sqlite3_value_bytes(row[ID]);
     } else {
-        out->id = stele__sqlite_blob(row, ID);
+        out->id = bytes_of(row[ID]);
     }
     /* An empty one is stored as NULL: the question which of them it is can be saved. */
-    out->meta.size = (size_t)sqlite3_column_bytes(row, META);
-    out->meta.data = out->meta.size ? sqlite3_column_blob(row, META) : NULL;
-    out->payload = stele__sqlite_blob(row, DATA);
+    out->meta.size = (size_t)sqlite3_value_bytes(row[META]);
+    out->meta.data = out->meta.size ? sqlite3_value_blob(row[META]) : NULL;
+    out->payload = bytes_of(row[DATA]);
 }
 
 static stele_status fail(const struct sqlite_connection *connection, const struct sqlite_event_row *row,
@@ -83,7 +94,7 @@ static void fill(const struct sqlite_event_row *row, const struct sqlite_name *s
     out->payload = row->payload;
 }
 
-stele_status stele__sqlite_event_record(struct sqlite_connection *connection, sqlite3_stmt *row,
+stele_status stele__sqlite_event_record(struct sqlite_connection *connection, sqlite3_value **row,
                                         struct sqlite_event_row *columns, struct stele_record *out, stele_error **error)
 {
     struct sqlite_name *stream;
@@ -91,7 +102,7 @@ stele_status stele__sqlite_event_record(struct sqlite_connection *connection, sq
     stele_status status;
 
     read_bytes(row, columns);
-    if (!is_sound(columns, (uint64_t)sqlite3_column_int64(row, CHECKSUM)))
+    if (!is_sound(columns, (uint64_t)sqlite3_value_int64(row[CHECKSUM])))
         return fail(connection, columns, error);
     status = stele__sqlite_stream_name(connection, columns->stream, &stream, error);
     if (status == STELE_OK)
@@ -107,10 +118,16 @@ stele_status stele__sqlite_event_record(struct sqlite_connection *connection, sq
 stele_status stele__sqlite_record(struct sqlite_connection *connection, sqlite3_stmt *row, int64_t stream,
                                   struct stele_record *out, stele_error **error)
 {
+    sqlite3_value *values[COLUMNS];
     struct sqlite_event_row columns;
 
-    stele__sqlite_event_numbers(row, stream, &columns);
-    return stele__sqlite_event_record(connection, row, &columns, out, error);
+    /* A connection without a mutex has none to protect them by. */
+    for (int i = 0; i < COLUMNS; i++)
+        values[i] = sqlite3_column_value(row, i);
+    stele__sqlite_event_numbers(values, &columns);
+    if (stream)
+        columns.stream = stream;
+    return stele__sqlite_event_record(connection, values, &columns, out, error);
 }
 
 static bool has_id(const struct stele_record *record, const struct stele_record *wanted)

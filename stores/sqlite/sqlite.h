@@ -67,8 +67,10 @@ enum sqlite_statement {
     STATEMENT_STREAM_FACTS,
     STATEMENT_STREAM_FORWARDS,
     STATEMENT_STREAM_BACKWARDS,
-    STATEMENT_LOG_FORWARDS,
-    STATEMENT_LOG_BACKWARDS,
+    STATEMENT_VISIT_STREAM_FORWARDS,
+    STATEMENT_VISIT_STREAM_BACKWARDS,
+    STATEMENT_VISIT_LOG_FORWARDS,
+    STATEMENT_VISIT_LOG_BACKWARDS,
     STATEMENT_FIND,
     STATEMENT_STREAM_NAME,
     STATEMENT_TYPE_NAME,
@@ -198,10 +200,13 @@ stele_status stele__sqlite_found_record(struct sqlite_connection *connection, sq
                                         stele_error **error);
 
 /* The same in two steps: the numbers, by which a scan decides whether it wants the row, and the rest. */
-void stele__sqlite_event_numbers(sqlite3_stmt *row, int64_t stream, struct sqlite_event_row *out);
-stele_status stele__sqlite_event_record(struct sqlite_connection *connection, sqlite3_stmt *row,
+void stele__sqlite_event_numbers(sqlite3_value **row, struct sqlite_event_row *out);
+stele_status stele__sqlite_event_record(struct sqlite_connection *connection, sqlite3_value **row,
                                         struct sqlite_event_row *columns, struct stele_record *out,
                                         stele_error **error);
+
+/* Let a connection's scans have stele_visit(), which is of no use to anybody else. */
+int stele__sqlite_add_visit(sqlite3 *db);
 
 /* The ledger's entry in the present row of a statement that selects one, borrowed. False if it is damaged. */
 bool stele__sqlite_command_row(sqlite3_stmt *row, struct stele_command_record *out);

@@ -4,9 +4,17 @@
  */
 #include "sqlite/sqlite.h"
 
-#define EVENT "SELECT position, version, type, time, id, meta, data, checksum, stream FROM event "
+#define EVENT_COLUMNS "position, version, type, time, id, meta, data, checksum"
+#define EVENT "SELECT " EVENT_COLUMNS ", stream FROM event "
 /* Whoever asks for a stream knows it. */
-#define EVENT_OF_STREAM "SELECT position, version, type, time, id, meta, data, checksum FROM event WHERE stream = ?1 "
+#define EVENT_OF_STREAM "SELECT " EVENT_COLUMNS " FROM event WHERE stream = ?1 "
+/* Rows are handed over on the way; one that comes out says that no more are wanted. */
+#define VISIT_STREAM \
+    "SELECT 1 FROM event WHERE stream = ?1 AND version > ?2 AND version <= ?3 " \
+    "AND stele_visit(?4, " EVENT_COLUMNS ", ?1) ORDER BY version"
+#define VISIT_LOG \
+    "SELECT 1 FROM event WHERE position > ?1 AND position <= ?2 " \
+    "AND stele_visit(?3, " EVENT_COLUMNS ", stream) ORDER BY position"
 #define COMMAND "SELECT id, digest, time, first, last, version, created, rejection, checksum, number FROM command "
 #define SNAPSHOT "SELECT stream, version, fingerprint, state, time, checksum FROM snapshot "
 #define CHECKPOINT "SELECT name, position, time, checksum FROM checkpoint "
@@ -26,8 +34,10 @@ static const char *const texts[STATEMENT_COUNT] = {
                                "FROM (SELECT 1) LEFT JOIN stream AS s ON s.name = ?1",
     [STATEMENT_STREAM_FORWARDS] = EVENT_OF_STREAM "AND version > ?2 AND version <= ?3 ORDER BY version",
     [STATEMENT_STREAM_BACKWARDS] = EVENT_OF_STREAM "AND version > ?2 AND version <= ?3 ORDER BY version DESC",
-    [STATEMENT_LOG_FORWARDS] = EVENT "WHERE position > ?1 AND position <= ?2 ORDER BY position",
-    [STATEMENT_LOG_BACKWARDS] = EVENT "WHERE position > ?1 AND position <= ?2 ORDER BY position DESC",
+    [STATEMENT_VISIT_STREAM_FORWARDS] = VISIT_STREAM,
+    [STATEMENT_VISIT_STREAM_BACKWARDS] = VISIT_STREAM " DESC",
+    [STATEMENT_VISIT_LOG_FORWARDS] = VISIT_LOG,
+    [STATEMENT_VISIT_LOG_BACKWARDS] = VISIT_LOG " DESC",
     [STATEMENT_FIND] = EVENT "WHERE id = ?1",
     [STATEMENT_STREAM_NAME] = "SELECT name, 0, checksum FROM stream WHERE id = ?1",
     [STATEMENT_TYPE_NAME] = "SELECT name, version, checksum FROM type WHERE id = ?1",
