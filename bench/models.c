@@ -186,7 +186,12 @@ static void run(struct bench *bench, struct subject *subject)
          .context = subject,
          .goal = {.at_least = 0.7}},
         {.name = "model_beside", .unit = "events/s", .ours = build_beside, .context = subject},
-        {.name = "model_build_narrow", .unit = "events/s", .ours = build_ours, .other = build_bare, .context = subject},
+        {.name = "model_build_narrow",
+         .unit = "events/s",
+         .ours = build_ours,
+         .other = build_bare,
+         .context = subject,
+         .goal = {.at_least = 0.7}},
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)

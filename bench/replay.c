@@ -194,21 +194,25 @@ static double scan(void *context)
     return (double)subject->events / (bench_seconds() - start) / 1e6;
 }
 
-static void bench_replay(struct bench *bench)
+static void bench_log(struct bench *bench, const char *url, const char *replayed, double at_least, const char *scanned)
 {
     struct subject subject = {.events = bench->events - bench->events % BATCH};
+
+    if (!bench_wants(bench, replayed) && !bench_wants(bench, scanned))
+        return;
+    subject.store = open_store(url);
+    fill_moves(subject.store, subject.events);
+    bench_run(bench, &(struct bench_case){replayed, "M/s", replay, NULL, &subject, {at_least, 0}});
+    bench_run(bench, &(struct bench_case){scanned, "M/s", scan, NULL, &subject, {0, 0}});
+    stele_store_close(subject.store);
+}
+
+static void bench_replay(struct bench *bench)
+{
     char *path = path_of(bench, "replay");
 
-    subject.store = open_store("memory:");
-    fill_moves(subject.store, subject.events);
-    bench_run(bench, &(struct bench_case){"replay_memory", "M/s", replay, NULL, &subject, {5, 0}});
-    bench_run(bench, &(struct bench_case){"scan_memory", "M/s", scan, NULL, &subject, {0, 0}});
-    stele_store_close(subject.store);
-    subject.store = open_store(path);
-    fill_moves(subject.store, subject.events);
-    bench_run(bench, &(struct bench_case){"replay_sqlite", "M/s", replay, NULL, &subject, {3, 0}});
-    bench_run(bench, &(struct bench_case){"scan_sqlite", "M/s", scan, NULL, &subject, {0, 0}});
-    stele_store_close(subject.store);
+    bench_log(bench, "memory:", "replay_memory", 5, "scan_memory");
+    bench_log(bench, path, "replay_sqlite", 3, "scan_sqlite");
     remove_store(path);
 }
 
@@ -362,8 +366,7 @@ int main(int argc, char **argv)
     struct bench bench;
 
     bench_open(&bench, argc, argv, "Measure how fast projections in C follow a log.");
-    if (bench_wants(&bench, "replay_") || bench_wants(&bench, "scan_"))
-        bench_replay(&bench);
+    bench_replay(&bench);
     if (bench_wants(&bench, "applied_same"))
         bench_applied(&bench, "applied_same", applied_same, 1);
     if (bench_wants(&bench, "applied_other"))
