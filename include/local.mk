@@ -27,6 +27,7 @@ stele_HEADERS = \
 	include/stele/runtime.h \
 	include/stele/store.h \
 	include/stele/subscription.h \
+	include/stele/testkit.h \
 	include/stele/type.h \
 	include/stele/types.h \
 	include/stele/upcast.h \

@@ -7,6 +7,8 @@ include tests/unit/aggregate/local.mk
 include tests/unit/bus/local.mk
 include tests/unit/app/local.mk
 include tests/unit/projections/local.mk
+include tests/unit/testkit/local.mk
+include tests/unit/bank/local.mk
 include tests/unit/memory/local.mk
 include tests/unit/sqlite/local.mk
 include tests/contract/local.mk

@@ -85,8 +85,30 @@ static void describe(struct stele_open_request *request, const struct stele__url
     request->clock = options && options->clock ? options->clock : stele_clock_system();
 }
 
+/* What is put over a backend; `wrap` NULL: nothing. */
+struct wrapping {
+    stele_backend_wrap *wrap;
+    void *context;
+};
+
+static stele_status wrap_backend(stele_store *store, const struct wrapping *wrapping, stele_error **error)
+{
+    struct stele_backend *inner = store->backend;
+    stele_status status;
+
+    if (!wrapping->wrap)
+        return STELE_OK;
+    status = wrapping->wrap(wrapping->context, inner, &store->backend, error);
+    if (status == STELE_OK)
+        store->ops = store->backend->ops;
+    else
+        store->ops->close(inner);
+    return status;
+}
+
 static stele_status open_backend(stele_store *store, const struct stele__url *url,
-                                 const struct stele_store_options *options, stele_error **error)
+                                 const struct stele_store_options *options, const struct wrapping *wrapping,
+                                 stele_error **error)
 {
     struct stele_open_request request = {0};
     stele_status status;
@@ -100,7 +122,7 @@ static stele_status open_backend(stele_store *store, const struct stele__url *ur
     status = store->ops->open(&request, &store->backend, error);
     if (status != STELE_OK && error && *error && !stele_error_get(*error, "path"))
         stele__error_add(error, "path", "%s", url->location);
-    return status;
+    return status == STELE_OK ? wrap_backend(store, wrapping, error) : status;
 }
 
 /* What watches the log and who reads it as it grows. */
@@ -159,8 +181,8 @@ static stele_status compile_upcasters(stele_store *store, const struct stele_sto
                                 error);
 }
 
-static stele_status open_url(const struct stele__url *url, const struct stele_store_options *options, stele_store **out,
-                             stele_error **error)
+static stele_status open_url(const struct stele__url *url, const struct stele_store_options *options,
+                             const struct wrapping *wrapping, stele_store **out, stele_error **error)
 {
     stele_store *store = stele__alloc(sizeof(*store));
     stele_status status;
@@ -172,7 +194,7 @@ static stele_status open_url(const struct stele__url *url, const struct stele_st
     atomic_init(&store->holds, 1);
     status = compile_upcasters(store, options, error);
     if (status == STELE_OK)
-        status = open_backend(store, url, options, error);
+        status = open_backend(store, url, options, wrapping, error);
     if (status == STELE_OK) {
         status = start_queues(store, options, error);
         if (status != STELE_OK)
@@ -187,8 +209,8 @@ static stele_status open_url(const struct stele__url *url, const struct stele_st
     return status;
 }
 
-stele_status stele_store_open(const char *url, const struct stele_store_options *options, stele_store **out,
-                              stele_error **error)
+static stele_status open_store(const char *url, const struct stele_store_options *options,
+                               const struct wrapping *wrapping, stele_store **out, stele_error **error)
 {
     struct stele__url parsed;
     stele_status status;
@@ -202,12 +224,35 @@ stele_status stele_store_open(const char *url, const struct stele_store_options 
         status = stele__url_parse(url, &parsed, error);
     if (status != STELE_OK)
         return status;
-    status = open_url(&parsed, options, out, error);
+    status = open_url(&parsed, options, wrapping, out, error);
     if (status == STELE_OK)
         STELE__LOG(STELE_LOG_DEBUG, "store opened", {"backend", parsed.backend->ops->scheme},
                    {"path", parsed.location});
     stele__url_fini(&parsed);
     return status;
+}
+
+stele_status stele_store_open(const char *url, const struct stele_store_options *options, stele_store **out,
+                              stele_error **error)
+{
+    const struct wrapping none = {NULL, NULL};
+
+    return open_store(url, options, &none, out, error);
+}
+
+stele_status stele_store_open_wrapped(const char *url, const struct stele_store_options *options,
+                                      stele_backend_wrap *wrap, void *context, stele_store **out, stele_error **error)
+{
+    const struct wrapping wrapping = {wrap, context};
+
+    if (!wrap)
+        return stele__fail_argument(error, "wrap", "is NULL");
+    return open_store(url, options, &wrapping, out, error);
+}
+
+stele_status stele_backend_fail(stele_error **error, stele_status status, const char *message)
+{
+    return stele__fail(error, status, "%s", message);
 }
 
 void stele__store_hold(stele_store *store)

@@ -375,6 +375,24 @@ STELE_API stele_status stele_append_rules(const struct stele_append_view *view, 
 STELE_API stele_status stele_checkpoint_rules(const struct stele_checkpoint *checkpoint, uint64_t expected,
                                               uint64_t stored, uint64_t head, stele_error **error);
 
+/*
+ * Put a backend of one's own over that of a store which is being opened: it gets
+ * the calls of the front and passes on what it likes, under the same rules. From
+ * STELE_OK on it owns `inner`, and closes it when it is closed itself. Its table
+ * needs no `open`. Where it has `transactions`, it gives `inner` its own
+ * `companion` before each append.
+ */
+typedef stele_status stele_backend_wrap(void *context, struct stele_backend *inner, struct stele_backend **out,
+                                        stele_error **error);
+
+/* stele_store_open(), with `wrap` called as soon as the backend is open; a failure of it is that of the call. */
+STELE_API stele_status stele_store_open_wrapped(const char *url, const struct stele_store_options *options,
+                                                stele_backend_wrap *wrap, void *context, stele_store **out,
+                                                stele_error **error);
+
+/* Set `*error` (if wanted) to a new error with this message, which is copied; returns `status`. */
+STELE_API stele_status stele_backend_fail(stele_error **error, stele_status status, const char *message);
+
 #ifdef __cplusplus
 }
 #endif
