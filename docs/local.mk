@@ -25,5 +25,6 @@ EXTRA_DIST += \
 	docs/snapshots.md \
 	docs/stores.md \
 	docs/subscriptions.md \
+	docs/testing.md \
 	docs/threads.md \
 	docs/views.md

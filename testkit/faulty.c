@@ -73,7 +73,7 @@ static void faulty_append(struct stele_backend *backend, struct stele_append_mem
     struct faulty *faulty = faulty_of(backend);
 
     while (count > 0) {
-        struct verdict verdict;
+        struct verdict verdict = {.fails = false};
         const size_t run = find_run(faulty, count, &verdict);
         const bool left_out = verdict.fails && !verdict.after;
 

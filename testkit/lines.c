@@ -130,25 +130,43 @@ static void add_row(struct lines *out, size_t width, const char *left, const cha
     stele__kit_print(out, "  %s %s%*s%s", differs ? "!" : " ", shown, (int)padding, "", right ? right : "");
 }
 
-bool stele__kit_compare(const struct lines *expected, const struct lines *actual, struct lines *out)
+static bool is_same(const struct pair *pair)
+{
+    const size_t count = pair->expected.count;
+
+    return count == pair->actual.count && alike_at_start(&pair->expected, &pair->actual, count) == count;
+}
+
+static void add_pair(struct lines *out, size_t width, const struct lines *expected, const struct lines *actual)
 {
     const size_t left = expected->count;
     const size_t right = actual->count;
     const size_t shorter = left < right ? left : right;
     const size_t longer = left < right ? right : left;
-    const size_t start = alike_at_start(expected, actual, shorter);
-    const size_t end = alike_at_end(expected, actual, shorter - start);
-    const size_t heading = strlen("expected");
-    const size_t widest_left = widest(expected);
-    const size_t width = widest_left > heading ? widest_left : heading;
+    const size_t end = alike_at_end(expected, actual, shorter - alike_at_start(expected, actual, shorter));
 
-    if (start == left && start == right)
-        return true;
-    stele__kit_print(out, "    %-*s%s", (int)(width + GAP), "expected", "actual");
     for (size_t i = 0; i < longer - end; i++)
         add_row(out, width, i < left - end ? expected->items[i] : NULL, i < right - end ? actual->items[i] : NULL);
     for (size_t i = end; i > 0; i--)
         add_row(out, width, expected->items[left - i], actual->items[right - i]);
+}
+
+bool stele__kit_compare(const struct pair *pairs, size_t count, struct lines *out)
+{
+    size_t width = strlen("expected");
+    bool same = true;
+
+    for (size_t i = 0; i < count; i++) {
+        const size_t wanted = widest(&pairs[i].expected);
+
+        width = wanted > width ? wanted : width;
+        same = same && is_same(&pairs[i]);
+    }
+    if (same)
+        return true;
+    stele__kit_print(out, "    %-*s%s", (int)(width + GAP), "expected", "actual");
+    for (size_t i = 0; i < count; i++)
+        add_pair(out, width, &pairs[i].expected, &pairs[i].actual);
     return false;
 }
 

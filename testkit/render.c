@@ -170,6 +170,18 @@ stele_status stele__kit_render_state(struct lines *lines, const struct stele_typ
     return render_struct(lines, &frame, type, state);
 }
 
+void stele__kit_close_list(struct lines *lines)
+{
+    const char *last = lines->count ? lines->items[lines->count - 1] : "";
+    const size_t size = strlen(last);
+
+    if (size && last[size - 1] == ',') {
+        lines->count--;
+        stele__kit_print(lines, "%.*s", (int)(size - 1), last);
+    }
+    stele__kit_print(lines, "]");
+}
+
 stele_status stele__kit_render_text(struct lines *lines, const char *name, const char *text)
 {
     const struct stele_field field = {.name = name, .kind = STELE_KIND_TEXT};

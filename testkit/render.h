@@ -16,6 +16,9 @@
 stele_status stele__kit_render_event(struct lines *lines, const struct stele_type *type, const void *event);
 stele_status stele__kit_render_state(struct lines *lines, const struct stele_type *type, const void *state);
 
+/* Add the `]` behind a list of events. */
+void stele__kit_close_list(struct lines *lines);
+
 /* Add `"name": "text"`. */
 stele_status stele__kit_render_text(struct lines *lines, const char *name, const char *text);
 

@@ -134,10 +134,11 @@ void stele_scenario_then_state(stele_scenario *scenario, const struct stele_type
 
 /* What is compared, and what went wrong while it was gathered. */
 struct sides {
-    struct lines expected;
-    struct lines actual;
+    struct pair pairs[2];
     struct lines notes;
 };
+
+enum { OUTCOME, STATE };
 
 static void note(struct lines *notes, const char *what, stele_status status)
 {
@@ -152,23 +153,25 @@ static void add_failure(struct lines *lines, stele_status status)
 
 static void add_expected_events(const stele_scenario *scenario, struct sides *sides)
 {
-    stele__kit_print(&sides->expected, "\"events\": [");
+    stele__kit_print(&sides->pairs[OUTCOME].expected, "\"events\": [");
     for (const struct expected_event *event = scenario->events; event; event = event->next)
-        note(&sides->notes, "an expected event", stele__kit_render_event(&sides->expected, event->type, event->value));
-    stele__kit_print(&sides->expected, "]");
+        note(&sides->notes, "an expected event",
+             stele__kit_render_event(&sides->pairs[OUTCOME].expected, event->type, event->value));
+    stele__kit_close_list(&sides->pairs[OUTCOME].expected);
 }
 
 static void add_expected(const stele_scenario *scenario, struct sides *sides)
 {
+    struct lines *lines = &sides->pairs[OUTCOME].expected;
+
     switch (scenario->expectation) {
-    case EXPECT_ACCEPTED: stele__kit_print(&sides->expected, "\"accepted\": true"); break;
+    case EXPECT_ACCEPTED: stele__kit_print(lines, "\"accepted\": true"); break;
     case EXPECT_EVENTS:
     case EXPECT_NOTHING: add_expected_events(scenario, sides); break;
     case EXPECT_REJECTION:
-        note(&sides->notes, "the expected rejection",
-             stele__kit_render_text(&sides->expected, "rejected", scenario->rejection));
+        note(&sides->notes, "the expected rejection", stele__kit_render_text(lines, "rejected", scenario->rejection));
         break;
-    case EXPECT_FAILURE: add_failure(&sides->expected, scenario->failure); break;
+    case EXPECT_FAILURE: add_failure(lines, scenario->failure); break;
     }
 }
 
@@ -214,21 +217,22 @@ static void add_actual_events(const stele_scenario *scenario, struct sides *side
 {
     stele_error *error = NULL;
 
-    stele__kit_print(&sides->actual, "\"events\": [");
-    if (read_events(scenario, &sides->actual, &error) != STELE_OK)
+    stele__kit_print(&sides->pairs[OUTCOME].actual, "\"events\": [");
+    if (read_events(scenario, &sides->pairs[OUTCOME].actual, &error) != STELE_OK)
         stele__kit_print(&sides->notes, "    the events: %s", stele_error_message(error));
-    stele__kit_print(&sides->actual, "]");
+    stele__kit_close_list(&sides->pairs[OUTCOME].actual);
     stele_error_free(error);
 }
 
 static void add_actual(const stele_scenario *scenario, struct sides *sides)
 {
     if (scenario->outcome == STELE_REJECTED)
-        note(&sides->notes, "the rejection", stele__kit_render_text(&sides->actual, "rejected", scenario->words));
+        note(&sides->notes, "the rejection",
+             stele__kit_render_text(&sides->pairs[OUTCOME].actual, "rejected", scenario->words));
     else if (scenario->outcome != STELE_OK)
-        add_failure(&sides->actual, scenario->outcome);
+        add_failure(&sides->pairs[OUTCOME].actual, scenario->outcome);
     else if (scenario->expectation == EXPECT_ACCEPTED)
-        stele__kit_print(&sides->actual, "\"accepted\": true");
+        stele__kit_print(&sides->pairs[OUTCOME].actual, "\"accepted\": true");
     else
         add_actual_events(scenario, sides);
 }
@@ -241,10 +245,12 @@ static void add_states(const stele_scenario *scenario, struct sides *sides)
     stele_error *error = NULL;
 
     options.or_new = true;
-    note(&sides->notes, "the expected state", stele__kit_render_state(&sides->expected, type, scenario->state));
+    note(&sides->notes, "the expected state",
+         stele__kit_render_state(&sides->pairs[STATE].expected, type, scenario->state));
     if (stele_load(scenario->repository, STREAM, &options, &instance, &error) == STELE_OK)
         note(&sides->notes, "the state",
-             stele__kit_render_state(&sides->actual, type, stele_instance_state(instance, scenario->aggregate)));
+             stele__kit_render_state(&sides->pairs[STATE].actual, type,
+                                     stele_instance_state(instance, scenario->aggregate)));
     else
         stele__kit_print(&sides->notes, "    the state: %s", stele_error_message(error));
     stele_error_free(error);
@@ -261,7 +267,8 @@ static void check_complete(stele_scenario *scenario)
 
 static bool compare(const stele_scenario *scenario, struct lines *out)
 {
-    struct sides sides = {{.arena = scenario->arena}, {.arena = scenario->arena}, {.arena = scenario->arena}};
+    const struct lines none = {.arena = scenario->arena};
+    struct sides sides = {{{none, none}, {none, none}}, none};
     bool same;
 
     if (scenario->when_line) {
@@ -270,12 +277,14 @@ static bool compare(const stele_scenario *scenario, struct lines *out)
     }
     if (scenario->state)
         add_states(scenario, &sides);
-    same = stele__kit_compare(&sides.expected, &sides.actual, out);
+    same = stele__kit_compare(sides.pairs, 2, out);
     if (!same && scenario->when_line && scenario->outcome != STELE_OK && scenario->outcome != STELE_REJECTED)
         stele__kit_print(&sides.notes, "    the command failed: %s", scenario->words);
     for (size_t i = 0; i < sides.notes.count; i++)
         stele__kit_print(out, "%s", sides.notes.items[i]);
-    out->failed = out->failed || sides.expected.failed || sides.actual.failed || sides.notes.failed;
+    for (size_t i = 0; i < 2; i++)
+        out->failed = out->failed || sides.pairs[i].expected.failed || sides.pairs[i].actual.failed;
+    out->failed = out->failed || sides.notes.failed;
     return same && sides.notes.count == 0;
 }
 

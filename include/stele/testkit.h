@@ -41,12 +41,12 @@
  * once, as JSON, what was expected on the left and what came on the right:
  *
  *     account_test.c:12: scenario of bank.account: bank.withdraw
- *         expected                    actual
- *         "events": [                 "events": [
- *           "bank.money.withdrawn": {   "bank.money.withdrawn": {
- *       !     "amount": 80                "amount": 81
- *           }                           }
- *         ]                           ]
+ *         expected                       actual
+ *         "events": [                    "events": [
+ *           {"bank.money.withdrawn": {     {"bank.money.withdrawn": {
+ *       !     "amount": 80                   "amount": 81
+ *           }}                             }}
+ *         ]                              ]
  *
  * So are scenarios that say nothing sensible: a step in the wrong place, two
  * commands, a type the aggregate does not know, an event that breaks a rule of

@@ -4,7 +4,7 @@ set -u
 # shellcheck source=tree.sh
 . "$(dirname "$0")/tree.sh"
 
-c_files include lib stores projections tools examples | code_of_files >"$scratch/code"
+c_files include lib stores projections testkit tools examples | code_of_files >"$scratch/code"
 : >"$scratch/faults"
 
 # --- Who may include whom -------------------------------------------------------
@@ -18,7 +18,7 @@ awk -F: '
         if (header ~ /^stele\/(aggregate|repository|bus|intercept|observe|channel)\.h$/) return 4
         if (header ~ /^stele\/(view|projection|model)\.h$/) return 5
         if (header == "stele/app.h") return 6
-        if (header == "stele.h") return 7
+        if (header == "stele.h" || header == "stele/testkit.h") return 7
         return 2
     }
     function storey_of_folder(folder) {
@@ -47,16 +47,19 @@ awk -F: '
             else if (target ~ /^stele/ && storey_of_public(target) > own) fault("which is a storey above it")
             next
         }
-        program = path[1] == "tools" || path[1] == "examples"
+        kit = path[1] == "testkit"
+        program = path[1] == "tools" || path[1] == "examples" || kit
         folder = path[1] == "projections" ? path[1] : path[2]
         own = program ? 7 : storey_of_folder(folder)
         if (own == 0) { fault("from a folder without a storey"); next }
         if (!quoted) {
             if (target ~ /^stele/ && storey_of_public(target) > own) fault("which is a storey above it")
+            if (program && !kit && target ~ /^stele\/(spi\/|testkit\.h)/) fault("which is for backends and tests")
             next
         }
+        if (kit && target !~ /^testkit\//) fault("the kit sees public headers only")
         if (program) {
-            if (target ~ /^(base|message|store|aggregate|memory|sqlite|lib|stores|projections)\//) fault("a program sees public headers only")
+            if (target ~ /^(base|message|runtime|store|aggregate|bus|app|memory|sqlite|lib|stores|projections)\//) fault("a program sees public headers only")
             next
         }
         if (target == "config.h") next
@@ -84,20 +87,22 @@ include() {
 }
 
 only "$(call 'malloc|calloc|realloc|free|strdup|strndup|asprintf|vasprintf|aligned_alloc|posix_memalign|reallocarray')" \
-    'lib/|stores/|projections/' 'lib/base/memory\.c' 'only lib/base/memory.c calls the allocator'
-only "$(call 'clock_gettime|time|gettimeofday|clock')" 'lib/|stores/|projections/' 'lib/base/clock\.c' 'only lib/base/clock.c reads a clock'
+    'lib/|stores/|projections/|testkit/' 'lib/base/memory\.c' 'only lib/base/memory.c calls the allocator'
+only "$(call 'clock_gettime|time|gettimeofday|clock')" 'lib/|stores/|projections/|testkit/' 'lib/base/clock\.c' 'only lib/base/clock.c reads a clock'
 only "$(call 'sprintf|vsprintf|strcpy|strcat|strncpy|strncat|gets|rand|srand|random|strtok|atoi|atol|atof|alloca')" \
-    'lib/|stores/|projections/|tools/|examples/' "$none" 'not used in this project'
-only "$(call 'sleep|usleep|nanosleep|clock_nanosleep')" 'lib/|stores/|projections/|tools/' 'lib/base/clock\.c' 'nothing sleeps to wait'
+    'lib/|stores/|projections/|testkit/|tools/|examples/' "$none" 'not used in this project'
+only "$(call 'sleep|usleep|nanosleep|clock_nanosleep')" 'lib/|stores/|projections/|testkit/|tools/' 'lib/base/clock\.c' 'nothing sleeps to wait'
 only "$(call 'printf|puts|putchar|perror|abort|exit|_exit')" 'lib/|stores/|projections/' "$none" 'the library neither prints nor ends the program'
-only "$(include 'uuid/uuid\.h')" 'include/|lib/|stores/|projections/|tools/|examples/' 'lib/base/(id|uuid)[a-z_]*\.c' 'only the ids see libuuid'
-only "$(include 'msgpack[./]')" 'include/|lib/|stores/|projections/|tools/|examples/' 'lib/message/codec_msgpack\.c' 'only codec_msgpack.c sees msgpack'
-only "$(include 'sqlite3\.h')" 'include/|lib/|stores/|projections/|tools/|examples/' '((stores/sqlite|projections)/[a-z_]*\.[ch]|examples/bank/report\.c)' \
+only "$(call 'printf|fprintf|puts|fputs|putchar|perror|abort|exit|_exit')" 'testkit/' 'testkit/fail\.c' 'the kit tells failures in one place'
+only "$(include 'cmocka\.h')" 'include/|lib/|stores/|projections/|testkit/|tools/|examples/' "$none" 'only tests see cmocka'
+only "$(include 'uuid/uuid\.h')" 'include/|lib/|stores/|projections/|testkit/|tools/|examples/' 'lib/base/(id|uuid)[a-z_]*\.c' 'only the ids see libuuid'
+only "$(include 'msgpack[./]')" 'include/|lib/|stores/|projections/|testkit/|tools/|examples/' 'lib/message/codec_msgpack\.c' 'only codec_msgpack.c sees msgpack'
+only "$(include 'sqlite3\.h')" 'include/|lib/|stores/|projections/|testkit/|tools/|examples/' '((stores/sqlite|projections)/[a-z_]*\.[ch]|examples/bank/report\.c)' \
     'only stores/sqlite, projections, and the reader of a read database see SQLite'
-only "$(include 'jansson\.h')" 'include/|lib/|stores/|projections/|tools/|examples/' 'lib/message/[a-z_]*\.[ch]' 'only lib/message sees jansson'
-only "$(include 'pthread\.h|threads\.h')" 'include/|lib/|stores/|projections/|tools/|examples/' '((lib/base|lib/runtime|lib/bus|lib/app|lib/store|stores/[a-z]*|projections)/[a-z_]*\.[ch]|lib/aggregate/cache\.[ch])' \
-    'threads meet in lib/base, lib/runtime, lib/store, the backends, the bus, the projections and the cache of aggregates'
-only "$(call 'pthread_create')" 'lib/|stores/|projections/' '(lib/runtime|lib/store|stores/[a-z]*)/[a-z_]*\.[ch]' 'threads begin in lib/runtime and under the store'
+only "$(include 'jansson\.h')" 'include/|lib/|stores/|projections/|testkit/|tools/|examples/' 'lib/message/[a-z_]*\.[ch]' 'only lib/message sees jansson'
+only "$(include 'pthread\.h|threads\.h')" 'include/|lib/|stores/|projections/|testkit/|tools/|examples/' '((lib/base|lib/runtime|lib/bus|lib/app|lib/store|stores/[a-z]*|projections)/[a-z_]*\.[ch]|lib/aggregate/cache\.[ch]|testkit/faults\.c)' \
+    'threads meet in lib/base, lib/runtime, lib/store, the backends, the bus, the projections, the cache of aggregates and the control of failing stores'
+only "$(call 'pthread_create')" 'lib/|stores/|projections/|testkit/' '(lib/runtime|lib/store|stores/[a-z]*)/[a-z_]*\.[ch]' 'threads begin in lib/runtime and under the store'
 
 echo "$(cut -d: -f1 "$scratch/code" | sort -u | wc -l) files"
 cat "$scratch/faults"

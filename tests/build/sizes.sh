@@ -4,11 +4,11 @@ set -u
 # shellcheck source=tree.sh
 . "$(dirname "$0")/tree.sh"
 
-c_files include lib stores projections tools examples bench tests | xargs wc -l |
+c_files include lib stores projections testkit tools examples bench tests | xargs wc -l |
     awk '$2 != "total" && $1 > 1000 { print $2 ": " $1 " lines" }' >"$scratch/faults"
 
 if ctags --version 2>/dev/null | grep -q Universal; then
-    c_files lib stores projections tools examples bench | ctags -L - --kinds-c=f --fields=+ne -f - 2>/dev/null |
+    c_files lib stores projections testkit tools examples bench | ctags -L - --kinds-c=f --fields=+ne -f - 2>/dev/null |
         awk -F'\t' '{
             for (i = 4; i <= NF; i++) {
                 if ($i ~ /^line:/) start = substr($i, 6)

@@ -15,7 +15,9 @@ says() {
 
 says VERSION "$version"
 says 'NEWS.md, top entry' "$(sed -n 's/^## \([^ ]*\).*/\1/p' NEWS.md | head -n 1)"
-says stele.pc "$(sed -n 's/^Version: //p' "$STELE_BUILD/stele.pc")"
+for pc in stele.pc stele-testkit.pc; do
+    says $pc "$(sed -n 's/^Version: //p' "$STELE_BUILD/$pc")"
+done
 for program in "$STELE_BUILD/tools/stele" "$STELE_BUILD/tools/stele/stele"; do
     if [ -f "$program" ]; then
         says 'stele version' "$("$program" version | sed -n '1s/^stele //p')"
