@@ -17,7 +17,7 @@
 
 static const char *said_before(enum expectation expectation)
 {
-    static const char *const words[] = {"", "events", "nothing", "a rejection", "a failure"};
+    static const char *const words[] = {"", "events were", "nothing was", "a rejection was", "a failure was"};
 
     return words[expectation];
 }
@@ -30,7 +30,7 @@ static bool may_say(stele_scenario *scenario, int line, enum expectation what)
     if (!scenario->when_line)
         stele__kit_problem(scenario, line, "then: no command came; STELE_WHEN is before it");
     else if (before != EXPECT_ACCEPTED && (before != what || what != EXPECT_EVENTS))
-        stele__kit_problem(scenario, line, "then: %s was expected already, at line %d", said_before(before),
+        stele__kit_problem(scenario, line, "then: %s expected already, at line %d", said_before(before),
                            scenario->said_line);
     if (stele__kit_is_over(scenario))
         return false;

@@ -56,6 +56,7 @@ thread_tests = \
 	tests/unit/bus/hostile_follow_test \
 	tests/unit/bus/hostile_threads_test \
 	tests/unit/projections/wait_test \
+	tests/unit/testkit/faults_test \
 	tests/unit/store/idle_test \
 	tests/unit/store/listen_test \
 	tests/unit/store/queue_test \

@@ -57,7 +57,7 @@ awk -F: '
             if (program && !kit && target ~ /^stele\/(spi\/|testkit\.h)/) fault("which is for backends and tests")
             next
         }
-        if (kit && target !~ /^testkit\//) fault("the kit sees public headers only")
+        if (kit && target !~ /^testkit\//) { fault("the kit sees public headers only"); next }
         if (program) {
             if (target ~ /^(base|message|runtime|store|aggregate|bus|app|memory|sqlite|lib|stores|projections)\//) fault("a program sees public headers only")
             next

@@ -6,6 +6,7 @@
 
 #include <stele/spi/store.h>
 #include <stele/testkit.h>
+#include <stele/view.h>
 
 #include "store/store.h"
 
@@ -121,6 +122,20 @@ static void other_calls_are_not_counted(void **state)
     STELE_FAULT(fixture->faults, .call = STELE_CALL_STATS);
     assert_ok(append(fixture->store, "s", "1", &error), error);
     assert_status(STELE_IO, stele_stats(fixture->store, &(struct stele_stats){.events = 0}, &error), error);
+}
+
+static void waits_are_not_among_any_calls(void **state)
+{
+    const struct fixture *fixture = *state;
+    stele_error *error = NULL;
+    uint64_t before;
+
+    assert_ok(append(fixture->store, "s", "1", &error), error);
+    before = stele_faults_calls(fixture->faults, STELE_CALL_ANY);
+    STELE_FAULT(fixture->faults, .call = STELE_CALL_ANY);
+    assert_ok(stele_wait(fixture->store, 0, 0, NULL, &error), error);
+    assert_int_equal(before, stele_faults_calls(fixture->faults, STELE_CALL_ANY));
+    assert_true(stele_faults_calls(fixture->faults, STELE_CALL_WAIT) > 0);
 }
 
 static void all_calls_fail_until_the_faults_are_cleared(void **state)
@@ -442,6 +457,16 @@ static void a_file_fails_and_is_there_again(void **state)
     stele_store_close(store);
 }
 
+static void such_a_store_has_no_views(void **state)
+{
+    const struct fixture *fixture = *state;
+    stele_views *views = NULL;
+    stele_error *error = NULL;
+
+    assert_status(STELE_INVALID, stele_views_of_store(fixture->store, &views, &error), error);
+    assert_null(views);
+}
+
 /* --- Bad input and memory ------------------------------------------------------------------------ */
 
 static void faults_that_make_no_sense_are_refused(void **state)
@@ -506,6 +531,7 @@ int main(void)
         faults_test(the_next_call_fails_once_with_an_input_output_error),
         faults_test(the_nth_call_from_now_fails),
         faults_test(other_calls_are_not_counted),
+        faults_test(waits_are_not_among_any_calls),
         faults_test(all_calls_fail_until_the_faults_are_cleared),
         faults_test(the_fault_armed_first_decides),
         faults_test(a_lost_answer_is_settled_by_repeating),
@@ -515,6 +541,7 @@ int main(void)
         faults_test(every_kind_of_call_can_be_made_to_fail),
         faults_test(a_command_survives_a_failure_at_every_call),
         faults_test(a_file_fails_and_is_there_again),
+        faults_test(such_a_store_has_no_views),
         faults_test(faults_that_make_no_sense_are_refused),
         support_test(without_memory_nothing_is_left_open),
         support_test(a_backend_is_wrapped_by_a_function),

@@ -7,6 +7,7 @@
 
 #include <stele/runtime.h>
 
+#include <math.h>
 #include <string.h>
 
 #define START STELE_SIMULATION_START
@@ -304,6 +305,34 @@ static void events_of_old_shapes_go_through_the_upcasters(void **state)
     assert_not_told();
 }
 
+/* An upcaster that makes of today's events what the aggregate does not know. */
+static void an_event_that_cannot_be_read_fails_the_scenario(void **state)
+{
+    static const struct stele_upcaster away = {
+        .from = "parcel.labelled", .from_version = 1, .to = "parcel.tagged", .to_version = 1};
+    struct stele_scenario_options options = STELE_OPTIONS_INIT(struct stele_scenario_options);
+
+    (void)state;
+    options.upcasters = &away;
+    options.upcaster_count = 1;
+    STELE_SCENARIO_WITH (scenario, parcel, &options) {
+        GIVEN_PACKED(scenario);
+        STELE_WHEN(scenario, send_parcel, .label = "A");
+        STELE_THEN_NOTHING(scenario);
+    }
+    assert_told("    the events: an event is read as a type the aggregate does not have\n");
+}
+
+static void a_value_that_json_cannot_say_fails_the_scenario(void **state)
+{
+    (void)state;
+    STELE_SCENARIO (scenario, parcel) {
+        STELE_THEN_STATE(scenario, parcel, .weight = {NAN, true});
+    }
+    assert_int_equal(1, told_count());
+    assert_non_null(strstr(told_text(), "    the expected state: cannot be shown"));
+}
+
 /* What is told is cut at a limit. */
 static void a_text_too_long_is_cut(void **state)
 {
@@ -343,6 +372,8 @@ int main(void)
         told_test(a_state_before_the_first_event_is_empty),
         told_test(time_passes_when_it_is_said_to),
         told_test(events_of_old_shapes_go_through_the_upcasters),
+        told_test(an_event_that_cannot_be_read_fails_the_scenario),
+        told_test(a_value_that_json_cannot_say_fails_the_scenario),
         told_test(a_text_too_long_is_cut),
     };
 

@@ -76,7 +76,7 @@ static void expectations_do_not_contradict_each_other(void **state)
         AT(12, then, parcel_labelled, .label = "A");
         stele_scenario_then_rejected(scenario, "no", 13);
     }
-    assert_told("    line 13: then: events was expected already, at line 12\n");
+    assert_told("    line 13: then: events were expected already, at line 12\n");
 }
 
 static void an_outcome_is_said_once(void **state)
