@@ -88,8 +88,6 @@ static int change_in_child(const struct made *made)
 static int run_in_child(const struct made *made)
 {
     const struct stele_module none = {.name = "none"};
-    stele_runtime *own = NULL;
-    stele_bus *bus = NULL;
 
     REQUIRE(stele_runtime_run_until_idle(made->runtime) == 0);
     REQUIRE(stele_runtime_run(made->simulation, 0) == 0);
@@ -102,18 +100,31 @@ static int run_in_child(const struct made *made)
     REQUIRE(stele_app_run(made->app, 60000, NULL) == STELE_FORKED);
     REQUIRE(stele_app_stop(made->app, 60000, NULL, NULL) == STELE_FORKED);
     stele_app_free(made->app);
-    /* What the child makes itself works. */
+    return 0;
+}
+
+/* What the child makes itself works. Not where a sanitizer allocates: fork() may leave its locks taken for good, and a
+ * thread that begins takes them. */
+static int make_in_child(const struct made *made)
+{
+#ifdef __SANITIZE_ADDRESS__
+    (void)made;
+#else
+    stele_runtime *own = NULL;
+    stele_bus *bus = NULL;
+
     REQUIRE(stele_runtime_new(1, NULL, &own, NULL) == STELE_OK);
     REQUIRE(stele_bus_new(own, NULL, &bus, NULL) == STELE_OK);
     REQUIRE(stele_publish(bus, made->message, NULL, NULL) == STELE_OK);
     stele_bus_free(bus);
     stele_runtime_free(own);
+#endif
     return 0;
 }
 
 static int look_in_child(const struct made *made)
 {
-    return send_in_child(made) || change_in_child(made) || run_in_child(made);
+    return send_in_child(made) || change_in_child(made) || run_in_child(made) || make_in_child(made);
 }
 
 static void set_up(struct made *made)
@@ -123,7 +134,7 @@ static void set_up(struct made *made)
     stele_error *error = NULL;
 
     shop_clear();
-    assert_ok(stele_runtime_new(2, NULL, &made->runtime, &error), error);
+    assert_ok(stele_runtime_new(1, NULL, &made->runtime, &error), error);
     assert_ok(stele_bus_new(made->runtime, NULL, &made->bus, &error), error);
     assert_ok(stele_bus_add_route(made->bus, &note, NULL, NULL, &error), error);
     assert_ok(stele_unit_begin(made->bus, NULL, &made->unit, &error), error);
@@ -131,6 +142,9 @@ static void set_up(struct made *made)
     made->query = shop_message(&price_type, "a");
     made->app = shop_app(made->runtime, NULL);
     made->simulation = shop_simulation();
+    /* The worker has begun, and waits: at fork() it is in nobody's allocator. */
+    assert_ok(stele_publish(made->bus, made->message, NULL, &error), error);
+    stele_runtime_run_until_idle(made->runtime);
 }
 
 static void what_a_parent_made_is_refused_in_its_child(void **state)
