@@ -362,7 +362,7 @@ static stele_status check(const stele_subscription *subscription, stele_error **
     return stele__store_check_writable(subscription->store, error);
 }
 
-static enum stele_subscription_state state_of(stele_subscription *subscription)
+enum stele_subscription_state stele__subscription_state(stele_subscription *subscription)
 {
     enum stele_subscription_state state;
 
@@ -395,7 +395,7 @@ static stele_status put(stele_subscription *subscription, enum stele_subscriptio
     bool has_moved = false;
 
     pthread_mutex_lock(&subscription->recording);
-    present = state_of(subscription);
+    present = stele__subscription_state(subscription);
     if (present == STELE_SUBSCRIPTION_FINISHED || present == STELE_SUBSCRIPTION_DETACHED)
         status = stele__fail(error, STELE_INVALID, "subscription \"%s\" is %s", state.name,
                              stele_subscription_state_name(present));

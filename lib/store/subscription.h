@@ -138,6 +138,8 @@ struct stele_subscription {
 
 /* Of the tail. */
 bool stele__subscription_step(struct stele__tail *tail);
+/* Its present state, for who does not hold the mutex. */
+enum stele_subscription_state stele__subscription_state(stele_subscription *subscription);
 /* Its code is said to be gone: it shows nothing more, and records no other state any more. False if that was so.
  * Thread-safe; the state is recorded by the caller. */
 bool stele__subscription_detach(stele_subscription *subscription);

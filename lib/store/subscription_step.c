@@ -39,16 +39,6 @@ static bool is_held(enum stele_subscription_state state)
            state == STELE_SUBSCRIPTION_FINISHED || state == STELE_SUBSCRIPTION_DETACHED;
 }
 
-static enum stele_subscription_state state_of(stele_subscription *subscription)
-{
-    enum stele_subscription_state state;
-
-    pthread_mutex_lock(&subscription->mutex);
-    state = subscription->stats.state;
-    pthread_mutex_unlock(&subscription->mutex);
-    return state;
-}
-
 /* False if somebody has paused or detached it meanwhile, or it is over: that stands. */
 static bool go(stele_subscription *subscription, enum stele_subscription_state next, bool *has_moved)
 {
@@ -534,7 +524,7 @@ static bool is_due(stele_subscription *subscription, int64_t now)
         subscription->retry_at = 0;
         subscription->needs_load = subscription->needs_load || subscription->keeps_position;
     }
-    if (is_held(state_of(subscription)))
+    if (is_held(stele__subscription_state(subscription)))
         return false;
     if (atomic_exchange(&subscription->is_moved, false)) {
         subscription->position = subscription->poison.position = subscription->single_until = 0;
@@ -587,7 +577,7 @@ static void arrive(stele_subscription *subscription)
     const struct stele__subscribed_state state = {.name = subscription->subscriber->name,
                                                   .state = STELE_SUBSCRIPTION_FINISHED};
 
-    if (state_of(subscription) == STELE_SUBSCRIPTION_RETRYING)
+    if (stele__subscription_state(subscription) == STELE_SUBSCRIPTION_RETRYING)
         move_on(subscription, STELE_SUBSCRIPTION_CATCHING_UP);
     if (subscription->position < subscription->end) {
         move_on(subscription, STELE_SUBSCRIPTION_LIVE);
