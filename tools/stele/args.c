@@ -67,6 +67,19 @@ void args_require(const struct argp_state *state, unsigned count, const char *na
         args_refuse(state, "an argument is missing: %s", names);
 }
 
+error_t args_parse_showing(int key, char *argument, struct argp_state *state)
+{
+    struct args_showing *showing = state->input;
+    const char **const places[] = {&showing->db};
+    switch (key) {
+    case ARGP_KEY_INIT: args_begin(state); return 0;
+    case 'j': showing->json = true; return 0;
+    case ARGP_KEY_ARG: args_place(state, argument, places, 1); return 0;
+    case ARGP_KEY_END: args_require(state, 1, "DB"); return 0;
+    default: return ARGP_ERR_UNKNOWN;
+    }
+}
+
 bool args_is_number(const char *text, uint64_t max, uint64_t *out)
 {
     uint64_t number = 0;

@@ -33,6 +33,13 @@ bool args_is_number(const char *text, uint64_t max, uint64_t *out);
 /* An RFC 3339 date-time; a date alone is its last moment (UTC) if `whole_day`, else refused. */
 int64_t args_time(const struct argp_state *state, const char *option, const char *text, bool whole_day);
 
+/* What commands take that show one thing of a store: DB, and 'j' (--json), each with a text of its own. */
+struct args_showing {
+    const char *db;
+    bool json;
+};
+error_t args_parse_showing(int key, char *argument, struct argp_state *state);
+
 /* What commands that list events take: --after --limit --reverse --type --until --json. */
 struct args_reading {
     struct stele_query query;

@@ -13,24 +13,6 @@
 
 static const char name[] = "stats";
 
-struct arguments {
-    const char *db;
-    bool json;
-};
-
-static error_t parse(int key, char *argument, struct argp_state *state)
-{
-    struct arguments *arguments = state->input;
-    const char **const places[] = {&arguments->db};
-    switch (key) {
-    case ARGP_KEY_INIT: args_begin(state); return 0;
-    case 'j': arguments->json = true; return 0;
-    case ARGP_KEY_ARG: args_place(state, argument, places, 1); return 0;
-    case ARGP_KEY_END: args_require(state, 1, "DB"); return 0;
-    default: return ARGP_ERR_UNKNOWN;
-    }
-}
-
 static const struct argp_option options[] = {
     {"json", 'j', NULL, 0, "Write one JSON object", 0},
     {0},
@@ -38,7 +20,7 @@ static const struct argp_option options[] = {
 
 static const struct argp argp = {
     .options = options,
-    .parser = parse,
+    .parser = args_parse_showing,
     .args_doc = "DB",
     .doc = "Show the store in numbers: as a whole, the bytes of each table with its indexes, and the events of each "
            "type with the bytes of their payloads, attributes and ids.",
@@ -156,7 +138,7 @@ static stele_status write_json(stele_store *store, const struct stele_stats *sta
 
 int command_stats(int argc, char **argv)
 {
-    struct arguments arguments = {0};
+    struct args_showing arguments = {NULL};
     args_parse(&argp, argc, argv, &arguments);
     stele_store *store = tool_open(name, arguments.db, STELE_OPEN_READ_ONLY);
     if (store == NULL)

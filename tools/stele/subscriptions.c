@@ -17,24 +17,6 @@
 
 static const char name[] = "subscriptions";
 
-struct arguments {
-    const char *db;
-    bool json;
-};
-
-static error_t parse(int key, char *argument, struct argp_state *state)
-{
-    struct arguments *arguments = state->input;
-    const char **const places[] = {&arguments->db};
-    switch (key) {
-    case ARGP_KEY_INIT: args_begin(state); return 0;
-    case 'j': arguments->json = true; return 0;
-    case ARGP_KEY_ARG: args_place(state, argument, places, 1); return 0;
-    case ARGP_KEY_END: args_require(state, 1, "DB"); return 0;
-    default: return ARGP_ERR_UNKNOWN;
-    }
-}
-
 static const struct argp_option options[] = {
     {"json", 'j', NULL, 0, "Write one JSON object a line", 0},
     {0},
@@ -42,7 +24,7 @@ static const struct argp_option options[] = {
 
 static const struct argp argp = {
     .options = options,
-    .parser = parse,
+    .parser = args_parse_showing,
     .args_doc = "DB",
     .doc = "Show the subscriptions and durable routes of a store: their states, how far each has come, what it has put "
            "aside, and why it stopped.",
@@ -102,7 +84,7 @@ static bool show(void *context, const struct stele_subscription_record *record)
 
 int command_subscriptions(int argc, char **argv)
 {
-    struct arguments arguments = {NULL};
+    struct args_showing arguments = {NULL};
     args_parse(&argp, argc, argv, &arguments);
     stele_store *store = tool_open(name, arguments.db, STELE_OPEN_READ_ONLY);
     if (store == NULL)
